@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libvtd-frontend: a virtual Intel IOMMU (VT-d, scalable mode, first-stage translation) for an
+ * unprivileged VMM, whose passthrough devices are reached through vtd-broker only.
+ *
+ * The library has no threads, no signal handlers and no event loop.  The VMM
+ *   1. creates the unit, gives it guest-memory access and interrupt callbacks,
+ *   2. connects it to a broker socket, plugs devices, announces guest memory,
+ *   3. forwards guest accesses to the 4 KiB register page,
+ *   4. calls vtd_frontend_run() after each register write and whenever the descriptor of
+ *      vtd_frontend_get_fd() is readable, until it says VTD_FRONTEND_IDLE.
+ *
+ * Threads: calls on one unit must not overlap; the VMM's lock around its device model is enough.
+ * Callbacks are made from inside calls on the unit and must not call back into it.
+ *
+ * Errors: 0; a positive VTD_FRONTEND_* outcome named at the function; a negative errno for the
+ * unexpected.  Whatever a guest writes never makes a call fail: a guest's mistakes become VT-d
+ * faults or an invalidation-queue error that the guest reads.
+ *
+ * "section N" below refers to the VT-d architecture (register names as in revision 4 and later).
+ */
+#ifndef VTD_FRONTEND_H
+#define VTD_FRONTEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VTD_FRONTEND_REGISTER_PAGE_SIZE 4096u
+
+struct vtd_frontend;
+
+enum vtd_frontend_log_level {
+        VTD_FRONTEND_LOG_ERROR = 3,
+        VTD_FRONTEND_LOG_WARNING = 4,
+        VTD_FRONTEND_LOG_INFO = 6,
+        VTD_FRONTEND_LOG_DEBUG = 7,
+};
+
+struct vtd_frontend_callbacks {
+        /*
+         * Copy @size bytes (at most 4096) from or to guest-physical memory.  Return 0, or a
+         * negative errno when any byte is not guest RAM, in which case nothing was transferred.
+         * read_memory must read each byte once; write_memory of an aligned 4-byte value must be a
+         * single store (a wait descriptor's status, section "queued invalidation").
+         */
+        int (*read_memory)(void *opaque, uint64_t gpa, void *data, size_t size);
+        int (*write_memory)(void *opaque, uint64_t gpa, const void *data, size_t size);
+        /* Deliver a message-signalled interrupt: the 32-bit @data written to @address. */
+        void (*send_message)(void *opaque, uint64_t address, uint32_t data);
+        /* One line without newline; may be NULL. */
+        void (*log)(void *opaque, enum vtd_frontend_log_level level, const char *line);
+        /*
+         * The broker connection is lost; may be NULL.  The invalidation queue is held: no wait
+         * descriptor completes any more and no queue error is raised, because a guest would take
+         * either for completion and reuse pages that a device can still reach.  The VMM should stop
+         * the guest.
+         */
+        void (*broker_lost)(void *opaque);
+};
+
+/* What the guest is offered; checked against the host at every plug. */
+struct vtd_frontend_config {
+        bool first_stage_1gib;  /* CAP.FS1GP */
+        bool snoop_control;     /* ECAP.SC */
+        unsigned pasid_bits;    /* 0: no ECAP.PASID; else 1 to 20 (ECAP.PSS + 1) */
+        unsigned fault_records; /* CAP.NFR + 1: 1 to 8 */
+        unsigned address_bits;  /* CAP.MGAW + 1, the guest's DMA address width: 39 to 48 */
+};
+
+/* A configuration that every nested-capable host supports. */
+#define VTD_FRONTEND_CONFIG_DEFAULT                                                                \
+        {                                                                                          \
+                .first_stage_1gib = false, .snoop_control = false, .pasid_bits = 0,                \
+                .fault_records = 1, .address_bits = 48,                                            \
+        }
+
+/*
+ * Creates a unit in reset state.  @callbacks is copied; @opaque is passed to each callback.
+ * Returns 0 with *@out owned by the caller; -EINVAL when the configuration is impossible or a
+ * required callback is missing; -ENOMEM.
+ */
+int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config *config,
+                     const struct vtd_frontend_callbacks *callbacks, void *opaque);
+
+/* Frees the unit and closes its broker connection, whereupon the broker blocks its devices. */
+struct vtd_frontend *vtd_frontend_free(struct vtd_frontend *frontend);
+
+enum {
+        VTD_FRONTEND_IDLE = 0,
+        VTD_FRONTEND_PENDING = 1, /* run: the budget is spent, call again */
+        VTD_FRONTEND_WAITING = 2, /* run: call again when the descriptor is readable */
+        VTD_FRONTEND_REFUSED = 3, /* the broker refused: see vtd_frontend_refusal() */
+        VTD_FRONTEND_LOST = 4,    /* there is no broker connection (any more) */
+        VTD_FRONTEND_BUSY = 5,    /* a guest operation is under way: run() first, then try again */
+};
+
+/* Why the last call returned VTD_FRONTEND_REFUSED. */
+struct vtd_frontend_refusal {
+        uint32_t status;         /* of protos/PROTOCOL.md, table "status" */
+        uint32_t reason;         /* table "reason" */
+        const char *status_name; /* static: "limit" */
+        const char *reason_name; /* static: "memory-limit" */
+        uint64_t asked;
+        uint64_t allowed;
+};
+
+/* The last refusal; all zero when there was none.  Never fails. */
+void vtd_frontend_refusal(const struct vtd_frontend *frontend,
+                          struct vtd_frontend_refusal *refusal);
+
+struct vtd_frontend_broker {
+        bool simulated;  /* the host is simulated */
+        uint64_t memory; /* limits of the tenant's policy */
+        unsigned mappings;
+        unsigned devices;
+        unsigned first_stage_tables;
+        unsigned pasids;
+};
+
+/*
+ * Connects to the broker socket at @path, or takes over a connected SOCK_SEQPACKET descriptor, and
+ * says Hello.  Waits for the broker's answer (at most 10 seconds).  @broker may be NULL.
+ * Returns 0; VTD_FRONTEND_REFUSED, _LOST; -EISCONN when there is a connection already; a negative
+ * errno of socket(2) or connect(2).
+ */
+int vtd_frontend_connect(struct vtd_frontend *frontend, const char *path,
+                         struct vtd_frontend_broker *broker);
+int vtd_frontend_connect_fd(struct vtd_frontend *frontend, int fd,
+                            struct vtd_frontend_broker *broker);
+
+/*
+ * Plugs the device that the tenant's policy calls @name, as the guest's PCI function with requester
+ * id @rid (bus << 8 | devfn).  It ends blocked; run() then attaches it as the guest's tables and
+ * GSTS.TES ask.  Waits for the broker.  Use @rid to name the device in later calls.
+ * Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -EEXIST when @rid is taken; -EINVAL for a name that
+ * no device can have; -ENOTSUP when the guest was promised what this device's host IOMMU lacks
+ * (first-stage 1 GiB pages, address width, PASID bits: the log says which); -ENOSPC.
+ */
+int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t rid);
+
+/* Blocks and releases it.  Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV. */
+int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid);
+
+/*
+ * Lets devices reach guest RAM: @size bytes of the memfd @fd from @offset, at guest-physical @gpa
+ * (all multiples of 4096).  The memfd must be sealed with F_SEAL_SHRINK and open for reading and
+ * writing.  Possible only after the first plug.  @fd stays the caller's and may be closed.
+ * Returns 0 with *@mapping (never 0); VTD_FRONTEND_REFUSED, _LOST, _BUSY.
+ */
+int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size, int fd,
+                     uint64_t offset, uint64_t *mapping);
+/* Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY. */
+int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping);
+
+/*
+ * Guest access to the register page: @size 4 or 8, @offset a multiple of @size below 4096.  Other
+ * accesses read as 0 and are ignored when writing.  Writes only take note of commands: call
+ * vtd_frontend_run() afterwards.
+ */
+uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size);
+void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned size,
+                        uint64_t value);
+
+/*
+ * Works on what the guest asked for: register commands, invalidation descriptors, changed bindings.
+ * @budget bounds the work of this call: at most that many descriptors or table entries are read.
+ * Never waits.
+ * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).
+ */
+int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget);
+
+/* The broker connection, to be polled for reading; -1 when there is none.  Not to be closed. */
+int vtd_frontend_get_fd(const struct vtd_frontend *frontend);
+
+/*
+ * System reset: registers and caches return to their initial state, every binding is dropped, and
+ * the devices are attached as with translation off.  Devices and memory stay plugged and mapped.
+ * Needs run() afterwards, until it is idle.
+ */
+void vtd_frontend_reset(struct vtd_frontend *frontend);
+
+/*
+ * Trapped access to BAR @region of a plugged device; @width 1, 2, 4 or 8, naturally aligned.  Waits
+ * for the broker.  Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV.
+ */
+int vtd_frontend_region_read(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
+                             uint64_t offset, unsigned width, uint64_t *value);
+int vtd_frontend_region_write(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
+                              uint64_t offset, unsigned width, uint64_t value);
+
+enum vtd_frontend_binding {
+        VTD_FRONTEND_BINDING_BLOCKED = 1,
+        VTD_FRONTEND_BINDING_PASSTHROUGH = 2,
+        VTD_FRONTEND_BINDING_FIRST_STAGE = 3,
+};
+
+/* How requests without PASID of @rid are bound now.  Returns 0 or -ENODEV. */
+int vtd_frontend_get_binding(const struct vtd_frontend *frontend, uint16_t rid,
+                             enum vtd_frontend_binding *binding);
+
+struct vtd_frontend_stats {
+        uint64_t descriptors;   /* invalidation descriptors completed */
+        uint64_t requests;      /* records sent to the broker */
+        uint64_t attaches;      /* of them Attach */
+        uint64_t invalidates;   /* of them Invalidate */
+        uint64_t faults;        /* fault records written or dropped for lack of room */
+        uint32_t last_sequence; /* of the last record sent */
+};
+
+void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
