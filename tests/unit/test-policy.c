@@ -439,42 +439,36 @@ static void test_malformed_headers_and_pairs_are_refused_in_place(void **state)
         expect_refusals(refusals, VTD_ARRAY_SIZE(refusals));
 }
 
+static const struct refusal bad_keys[] = {
+        BAD(GOOD "[devices x]\nfoo = 1\n", "9:2: section \"devices\" is not known; allowed: "
+                                           "[tenant], [vm], [device NAME]"),
+        BAD(GOOD "[tenant]\nname = red\n", "9:1: [tenant] is on line 2 already; one is"),
+        BAD(GOOD "[vm]\nmemory = 2GiB\n", "9:1: [vm] is on line 5 already; one is allowed"),
+        BAD(GOOD "[device net]\npci = 0000:00:05.0\n",
+            "9:9: [device net] is on line 7 already; one section for each"),
+        BAD(GOOD "[device]\npci = 0000:00:05.0\n", "9:8: [device] lacks a name; allowed: "
+                                                   "[device NAME]"),
+        BAD(FORMAT TENANT "[vm x]\nmemory = 1GiB\n", "5:4: [vm] has a name; allowed: [vm] "),
+        BAD(FORMAT "[tenant a]\nname = b\n" VM, "2:8: [tenant] has a name; allowed: [tenant]"),
+        BAD(FORMAT "uid = 1\n" TENANT VM, "2:1: a key before the first section"),
+        BAD(GOOD "memory = 1GiB\n", "9:1: [device] has no key \"memory\"; allowed: pci, "
+                                    "simulated, regions, allow"),
+        BAD(FORMAT TENANT "gid = 1\n" VM, "5:1: [tenant] has no key \"gid\"; allowed: name, "
+                                          "uid, vms"),
+        BAD(FORMAT TENANT "[vm]\nmemry = 1GiB\n",
+            "6:1: [vm] has no key \"memry\"; allowed: memory, mappings, devices, "
+            "first-stage-tables, pasids, address-width, modes, first-stage-flags, "
+            "invalidate-rate, invalidate-burst"),
+        BAD(FORMAT TENANT "uid = 1000\n" VM, "5:1: \"uid\" is on line 4 already; it is "),
+        BAD(FORMAT TENANT VM "memory = 1GiB\n", "7:1: \"memory\" is on line 6 already"),
+        BAD(GOOD "pci = 0000:00:04.0\n", "9:1: \"pci\" is on line 8 already; it is allowed"),
+        BAD(GOOD "regions = 0:r\nregions = 0:r\n", "10:1: \"regions\" is on line 9 already"),
+};
+
 static void test_sections_and_keys_are_known_and_come_once(void **state)
 {
-        static const struct refusal refusals[] = {
-                BAD(GOOD "[devices x]\nfoo = 1\n",
-                    "9:2: section \"devices\" is not known; allowed: "
-                    "[tenant], [vm], [device NAME]"),
-                BAD(GOOD "[tenant]\nname = red\n", "9:1: [tenant] is on line 2 already; one is"),
-                BAD(GOOD "[vm]\nmemory = 2GiB\n", "9:1: [vm] is on line 5 already; one is allowed"),
-                BAD(GOOD "[device net]\npci = 0000:00:05.0\n",
-                    "9:9: [device net] is on line 7 already; one section for each"),
-                BAD(GOOD "[device]\npci = 0000:00:05.0\n", "9:8: [device] lacks a name; allowed: "
-                                                           "[device NAME]"),
-                BAD(FORMAT TENANT "[vm x]\nmemory = 1GiB\n",
-                    "5:4: [vm] has a name; allowed: [vm] "),
-                BAD(FORMAT "[tenant a]\nname = b\n" VM,
-                    "2:8: [tenant] has a name; allowed: [tenant]"),
-                BAD(FORMAT "uid = 1\n" TENANT VM, "2:1: a key before the first section"),
-                BAD(GOOD "memory = 1GiB\n", "9:1: [device] has no key \"memory\"; allowed: pci, "
-                                            "simulated, regions, allow"),
-                BAD(FORMAT TENANT "gid = 1\n" VM,
-                    "5:1: [tenant] has no key \"gid\"; allowed: name, "
-                    "uid, vms"),
-                BAD(FORMAT TENANT "[vm]\nmemry = 1GiB\n",
-                    "6:1: [vm] has no key \"memry\"; allowed: memory, mappings, devices, "
-                    "first-stage-tables, pasids, address-width, modes, first-stage-flags, "
-                    "invalidate-rate, invalidate-burst"),
-                BAD(FORMAT TENANT "uid = 1000\n" VM, "5:1: \"uid\" is on line 4 already; it is "),
-                BAD(FORMAT TENANT VM "memory = 1GiB\n", "7:1: \"memory\" is on line 6 already"),
-                BAD(GOOD "pci = 0000:00:04.0\n",
-                    "9:1: \"pci\" is on line 8 already; it is allowed"),
-                BAD(GOOD "regions = 0:r\nregions = 0:r\n",
-                    "10:1: \"regions\" is on line 9 already"),
-        };
-
         (void)state;
-        expect_refusals(refusals, VTD_ARRAY_SIZE(refusals));
+        expect_refusals(bad_keys, VTD_ARRAY_SIZE(bad_keys));
 }
 
 static void test_what_is_required_is_missed(void **state)
@@ -529,70 +523,60 @@ static void test_names_have_safe_characters_and_lengths(void **state)
         compile_good(&policy, DEVICED(".-_:"));
 }
 
-static void test_numbers_are_canonical_and_in_range(void **state)
-{
 #define UID(text)  FORMAT "[tenant]\nname = b\nuid = " text "\n" VM
 #define SIZE(text) FORMAT TENANT "[vm]\nmemory = " text "\n"
 #define KEY(text)  FORMAT TENANT VM text "\n"
-        static const struct refusal refusals[] = {
-                BAD(UID("-1"), "4:7: uid is \"-1\": a number begins with a digit, without a sign; "
-                               "allowed: 0 to 4294967294"),
-                BAD(UID("+1"), "4:7: uid is \"+1\": a number begins with a digit"),
-                BAD(UID("0x10"), "4:8: uid is \"0x10\": only digits make a number"),
-                BAD(UID("010"), "4:7: uid is \"010\": a number has no leading zero"),
-                BAD(UID("00"), "4:7: uid is \"00\": a number has no leading zero"),
-                BAD(UID("1 2"), "4:8: uid is \"1 2\": only digits make a number"),
-                BAD(UID("1KiB"), "4:8: uid is \"1KiB\": only digits make a number"),
-                BAD(UID("root"), "4:7: uid is \"root\": a number begins with a digit"),
-                BAD(UID("4294967295"), "4:7: uid is \"4294967295\": out of range; allowed: 0 to"),
-                BAD(UID("18446744073709551616"),
-                    "4:7: uid is \"18446744073709551616\": out of range"),
-                BAD(UID("99999999999999999999999999"),
-                    "4:7: uid is \"99999999999999999999999999\": "),
-                BAD(FORMAT TENANT "vms = 0\n" VM,
-                    "5:7: vms is \"0\": out of range; allowed: 1 to 64"),
-                BAD(FORMAT TENANT "vms = 65\n" VM,
-                    "5:7: vms is \"65\": out of range; allowed: 1 to"),
-                BAD(SIZE("0"),
-                    "6:10: memory is \"0\": out of range; allowed: 4KiB to 4096TiB, whole "
-                    "pages of 4KiB"),
-                BAD(SIZE("4097"), "6:10: memory is \"4097\": not a multiple of the page size"),
-                BAD(SIZE("5KiB"), "6:10: memory is \"5KiB\": not a multiple of the page size"),
-                BAD(SIZE("4097TiB"), "6:10: memory is \"4097TiB\": out of range"),
-                BAD(SIZE("16777216TiB"), "6:10: memory is \"16777216TiB\": out of range"),
-                BAD(SIZE("18446744073709551615TiB"),
-                    "6:10: memory is \"18446744073709551615TiB\": "),
-                BAD(SIZE("1 GiB"),
-                    "6:11: memory is \"1 GiB\": only KiB, MiB, GiB or TiB may follow"),
-                BAD(SIZE("1G"), "6:11: memory is \"1G\": only KiB, MiB, GiB or TiB may follow"),
-                BAD(SIZE("1GB"), "6:11: memory is \"1GB\": only KiB"),
-                BAD(SIZE("1gib"), "6:11: memory is \"1gib\": only KiB"),
-                BAD(SIZE("1.5GiB"), "6:11: memory is \"1.5GiB\": only KiB"),
-                BAD(SIZE("GiB"), "6:10: memory is \"GiB\": a number begins with a digit"),
-                BAD(KEY("mappings = 0"),
-                    "7:12: mappings is \"0\": out of range; allowed: 1 to 256"),
-                BAD(KEY("mappings = 257"), "7:12: mappings is \"257\": out of range"),
-                BAD(KEY("devices = 0"), "7:11: devices is \"0\": out of range; allowed: 1 to 16"),
-                BAD(KEY("devices = 17"), "7:11: devices is \"17\": out of range"),
-                BAD(KEY("first-stage-tables = 257"), "7:22: first-stage-tables is \"257\": out of "
-                                                     "range; allowed: 0 to 256"),
-                BAD(KEY("pasids = 1009"), "7:10: pasids is \"1009\": out of range; allowed: 0 to "
-                                          "1008"),
-                BAD(KEY("invalidate-rate = 9"), "7:19: invalidate-rate is \"9\": out of range; "
-                                                "allowed: 10 to 10000000"),
-                BAD(KEY("invalidate-rate = 10000001"),
-                    "7:19: invalidate-rate is \"10000001\": out"),
-                BAD(KEY("invalidate-burst = 127"),
-                    "7:20: invalidate-burst is \"127\": out of range; "
-                    "allowed: 128 to 65536"),
-                BAD(KEY("invalidate-burst = 65537"), "7:20: invalidate-burst is \"65537\": out of"),
-                BAD(KEY("address-width = 39"), "7:17: address-width is \"39\": not one of the "
-                                               "choices; allowed: 48 or 57"),
-                BAD(KEY("address-width = 048"), "7:17: address-width is \"048\": not one of the"),
-        };
+static const struct refusal bad_numbers[] = {
+        BAD(UID("-1"), "4:7: uid is \"-1\": a number begins with a digit, without a sign; "
+                       "allowed: 0 to 4294967294"),
+        BAD(UID("+1"), "4:7: uid is \"+1\": a number begins with a digit"),
+        BAD(UID("0x10"), "4:8: uid is \"0x10\": only digits make a number"),
+        BAD(UID("010"), "4:7: uid is \"010\": a number has no leading zero"),
+        BAD(UID("00"), "4:7: uid is \"00\": a number has no leading zero"),
+        BAD(UID("1 2"), "4:8: uid is \"1 2\": only digits make a number"),
+        BAD(UID("1KiB"), "4:8: uid is \"1KiB\": only digits make a number"),
+        BAD(UID("root"), "4:7: uid is \"root\": a number begins with a digit"),
+        BAD(UID("4294967295"), "4:7: uid is \"4294967295\": out of range; allowed: 0 to"),
+        BAD(UID("18446744073709551616"), "4:7: uid is \"18446744073709551616\": out of range"),
+        BAD(UID("99999999999999999999999999"), "4:7: uid is \"99999999999999999999999999\": "),
+        BAD(FORMAT TENANT "vms = 0\n" VM, "5:7: vms is \"0\": out of range; allowed: 1 to 64"),
+        BAD(FORMAT TENANT "vms = 65\n" VM, "5:7: vms is \"65\": out of range; allowed: 1 to"),
+        BAD(SIZE("0"), "6:10: memory is \"0\": out of range; allowed: 4KiB to 4096TiB, whole "
+                       "pages of 4KiB"),
+        BAD(SIZE("4097"), "6:10: memory is \"4097\": not a multiple of the page size"),
+        BAD(SIZE("5KiB"), "6:10: memory is \"5KiB\": not a multiple of the page size"),
+        BAD(SIZE("4097TiB"), "6:10: memory is \"4097TiB\": out of range"),
+        BAD(SIZE("16777216TiB"), "6:10: memory is \"16777216TiB\": out of range"),
+        BAD(SIZE("18446744073709551615TiB"), "6:10: memory is \"18446744073709551615TiB\": "),
+        BAD(SIZE("1 GiB"), "6:11: memory is \"1 GiB\": only KiB, MiB, GiB or TiB may follow"),
+        BAD(SIZE("1G"), "6:11: memory is \"1G\": only KiB, MiB, GiB or TiB may follow"),
+        BAD(SIZE("1GB"), "6:11: memory is \"1GB\": only KiB"),
+        BAD(SIZE("1gib"), "6:11: memory is \"1gib\": only KiB"),
+        BAD(SIZE("1.5GiB"), "6:11: memory is \"1.5GiB\": only KiB"),
+        BAD(SIZE("GiB"), "6:10: memory is \"GiB\": a number begins with a digit"),
+        BAD(KEY("mappings = 0"), "7:12: mappings is \"0\": out of range; allowed: 1 to 256"),
+        BAD(KEY("mappings = 257"), "7:12: mappings is \"257\": out of range"),
+        BAD(KEY("devices = 0"), "7:11: devices is \"0\": out of range; allowed: 1 to 16"),
+        BAD(KEY("devices = 17"), "7:11: devices is \"17\": out of range"),
+        BAD(KEY("first-stage-tables = 257"), "7:22: first-stage-tables is \"257\": out of "
+                                             "range; allowed: 0 to 256"),
+        BAD(KEY("pasids = 1009"), "7:10: pasids is \"1009\": out of range; allowed: 0 to "
+                                  "1008"),
+        BAD(KEY("invalidate-rate = 9"), "7:19: invalidate-rate is \"9\": out of range; "
+                                        "allowed: 10 to 10000000"),
+        BAD(KEY("invalidate-rate = 10000001"), "7:19: invalidate-rate is \"10000001\": out"),
+        BAD(KEY("invalidate-burst = 127"), "7:20: invalidate-burst is \"127\": out of range; "
+                                           "allowed: 128 to 65536"),
+        BAD(KEY("invalidate-burst = 65537"), "7:20: invalidate-burst is \"65537\": out of"),
+        BAD(KEY("address-width = 39"), "7:17: address-width is \"39\": not one of the "
+                                       "choices; allowed: 48 or 57"),
+        BAD(KEY("address-width = 048"), "7:17: address-width is \"048\": not one of the"),
+};
 
+static void test_numbers_are_canonical_and_in_range(void **state)
+{
         (void)state;
-        expect_refusals(refusals, VTD_ARRAY_SIZE(refusals));
+        expect_refusals(bad_numbers, VTD_ARRAY_SIZE(bad_numbers));
 }
 
 static void test_lists_hold_known_items_once_each(void **state)
@@ -833,6 +817,21 @@ static void test_verify_refuses_each_field_out_of_its_range(void **state)
                                 damages[i].offset);
                 assert_int_equal(vtd_policy_verify(&policy, NULL), -EINVAL);
         }
+        /* What another valid policy has is taken, so the refusals above are about the fields. */
+        policy = good;
+        policy.vms = 3;
+        low = policy.checksum;
+        policy.checksum = vtd_policy_checksum(&policy);
+        assert_int_not_equal(policy.checksum, low);
+        assert_int_equal(vtd_policy_verify(&policy, NULL), 0);
+}
+
+static void test_verify_refuses_devices_that_contradict_each_other(void **state)
+{
+        struct vtd_policy good, policy;
+
+        (void)state;
+        compile_good(&good, full_text);
         /* Two devices with one name, and with one address. */
         policy = good;
         memcpy(policy.devices[1].name, policy.devices[0].name, sizeof(policy.devices[0].name));
@@ -842,13 +841,13 @@ static void test_verify_refuses_each_field_out_of_its_range(void **state)
         memcpy(policy.devices[1].address, policy.devices[0].address, 16);
         policy.checksum = vtd_policy_checksum(&policy);
         assert_int_equal(vtd_policy_verify(&policy, NULL), -EINVAL);
-        /* What another valid policy has is taken, so the refusals above are about the fields. */
+        /* Two devices that are well-formed, but one of a real and one of a simulated host. */
         policy = good;
-        policy.vms = 3;
-        low = policy.checksum;
+        policy.devices[1].source = VTD_POLICY_SOURCE_SIMULATED;
+        memset(policy.devices[1].address, 0, sizeof(policy.devices[1].address));
+        memcpy(policy.devices[1].address, "edu", 3);
         policy.checksum = vtd_policy_checksum(&policy);
-        assert_int_not_equal(policy.checksum, low);
-        assert_int_equal(vtd_policy_verify(&policy, NULL), 0);
+        assert_int_equal(vtd_policy_verify(&policy, NULL), -EINVAL);
 }
 
 static void test_verify_refuses_any_flipped_bit(void **state)
@@ -1113,6 +1112,8 @@ static void test_load_takes_only_private_regular_files(void **state)
         static char large[VTD_SCHEMA_FILE_MAX + 1];
         struct vtd_policy policy;
         char path[64];
+        struct capture capture = {0};
+        struct vtd_log log = {.sink = capture_line, .opaque = &capture, .threshold = VTD_LOG_ERROR};
         int directory = make_directory(path), before;
 
         (void)state;
@@ -1136,7 +1137,8 @@ static void test_load_takes_only_private_regular_files(void **state)
         assert_int_equal(vtd_policy_load(&policy, directory, "link", NULL), -ELOOP);
         assert_int_equal(vtd_policy_load(&policy, directory, "fifo", NULL), -EINVAL);
         assert_int_equal(vtd_policy_load(&policy, directory, "dir", NULL), -EINVAL);
-        assert_int_equal(vtd_policy_load(&policy, directory, "large", NULL), -EINVAL);
+        assert_int_equal(vtd_policy_load(&policy, directory, "large", &log), -EINVAL);
+        assert_string_equal(capture.last, "large: has 65537 bytes; allowed: 65536");
         assert_int_equal(vtd_policy_load(&policy, directory, "bad", NULL), -EINVAL);
         assert_int_equal(vtd_policy_load(&policy, directory, "absent", NULL), -ENOENT);
         assert_int_equal(vtd_policy_load(&policy, directory, "./good", NULL), -EINVAL);
@@ -1339,6 +1341,7 @@ int main(void)
                 cmocka_unit_test(test_errors_are_reported_on_and_on_but_only_twenty),
                 cmocka_unit_test(test_the_file_name_must_be_safe_in_an_audit_line),
                 cmocka_unit_test(test_verify_refuses_each_field_out_of_its_range),
+                cmocka_unit_test(test_verify_refuses_devices_that_contradict_each_other),
                 cmocka_unit_test(test_verify_refuses_any_flipped_bit),
                 cmocka_unit_test(test_bits_flipped_under_a_new_checksum_stay_in_range),
                 cmocka_unit_test(test_mutated_files_compile_to_valid_policies_or_are_refused),
