@@ -34,9 +34,9 @@ struct vtd_audit_source {
         const char *tenant; /* borrowed, like file */
         const char *file;
         uint32_t vm;
-        uint64_t lost;                /* lines dropped since the last one written */
-        struct vtd_bucket important;  /* refusals and events */
-        struct vtd_bucket ordinary;   /* everything else */
+        uint64_t lost;               /* lines dropped since the last one written */
+        struct vtd_bucket important; /* refusals and events */
+        struct vtd_bucket ordinary;  /* everything else */
 };
 
 /* What vtd-brokerd itself reports. */

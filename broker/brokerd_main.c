@@ -110,8 +110,7 @@ static int parse_audit(const struct options *options, struct vtd_daemon_config *
         if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
                 return vtd_fail(log, -EBADF, "--audit-fd %d: not open for writing",
                                 options->audit_fd);
-        if (options->audit_fd > STDERR_FILENO &&
-            fcntl(options->audit_fd, F_SETFD, FD_CLOEXEC) < 0)
+        if (options->audit_fd > STDERR_FILENO && fcntl(options->audit_fd, F_SETFD, FD_CLOEXEC) < 0)
                 return vtd_errno();
         config->audit_fd = options->audit_fd;
         return 0;
@@ -125,8 +124,9 @@ static int parse_uids(const char *text, struct vtd_daemon_config *config, struct
         if (config->rootless)
                 return text ? vtd_fail(log, -EPERM, "--worker-uids needs root") : 0;
         if (!text)
-                return vtd_fail(log, -EINVAL, "--worker-uids is missing: FIRST-LAST, a range of "
-                                              "users that belongs to vtd-brokerd alone");
+                return vtd_fail(log, -EINVAL,
+                                "--worker-uids is missing: FIRST-LAST, a range of "
+                                "users that belongs to vtd-brokerd alone");
         parts = g_strsplit(text, "-", 2);
         if (g_strv_length(parts) != 2 ||
             !g_ascii_string_to_unsigned(parts[0], 10, 1, UINT32_MAX - 1, &first, NULL) ||
@@ -166,8 +166,8 @@ static int parse_directories(const struct options *options, struct vtd_daemon_co
                 return vtd_fail(log, -EINVAL, "--sockets is missing: a directory for the sockets");
         config->policies = options->policies;
         config->sockets = options->sockets;
-        config->worker_directory = options->worker_directory ? options->worker_directory
-                                                             : VTD_WORKER_DIRECTORY;
+        config->worker_directory =
+                options->worker_directory ? options->worker_directory : VTD_WORKER_DIRECTORY;
         config->worker_cgroup = options->worker_cgroup;
         return 0;
 }
@@ -176,27 +176,26 @@ static int parse_directories(const struct options *options, struct vtd_daemon_co
 static int read_command_line(struct options *options, int *argc, char ***argv, struct vtd_log *log)
 {
         const GOptionEntry entries[] = {
-                {"host", 0, 0, G_OPTION_ARG_STRING, &options->host,
+                {"host",              0, 0, G_OPTION_ARG_STRING, &options->host,
                  "The IOMMU to serve: the kernel's, or a simulation; there is no default", "linux|simulated"},
-                {"policies", 0, 0, G_OPTION_ARG_FILENAME, &options->policies,
+                {"policies",                  0, 0, G_OPTION_ARG_FILENAME, &options->policies,
                  "Directory of policies, one file *.policy for each tenant", "DIR"},
-                {"sockets", 0, 0, G_OPTION_ARG_FILENAME, &options->sockets,
+                {"sockets",     0, 0, G_OPTION_ARG_FILENAME, &options->sockets,
                  "Directory for one socket per tenant", "DIR"},
-                {"worker-uids", 0, 0, G_OPTION_ARG_STRING, &options->worker_uids,
-                 "Users for workers, one each, used by nothing else (required as root)",
-                 "FIRST-LAST"},
-                {"audit-fd", 0, 0, G_OPTION_ARG_INT, &options->audit_fd,
+                {"worker-uids",  0, 0, G_OPTION_ARG_STRING, &options->worker_uids,
+                 "Users for workers, one each, used by nothing else (required as root)", "FIRST-LAST"},
+                {"audit-fd",          0, 0, G_OPTION_ARG_INT, &options->audit_fd,
                  "Inherited descriptor for audit lines (2: standard error)", "N"},
-                {"audit-level", 0, 0, G_OPTION_ARG_STRING, &options->audit_level,
+                {"audit-level",                  0, 0, G_OPTION_ARG_STRING, &options->audit_level,
                  "What is audited (refusals)", "refusals|requests|host-calls"},
                 {"worker-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->worker_directory,
                  "Directory of the worker programs (" VTD_WORKER_DIRECTORY ")", "DIR"},
-                {"worker-cgroup", 0, 0, G_OPTION_ARG_FILENAME, &options->worker_cgroup,
+                {"worker-cgroup",              0, 0, G_OPTION_ARG_FILENAME, &options->worker_cgroup,
                  "cgroup2 directory that workers are put into (vtd-brokerd's own)", "DIR"},
-                {"landlock-abi-min", 0, 0, G_OPTION_ARG_INT, &options->landlock_abi_min,
+                {"landlock-abi-min",           0, 0, G_OPTION_ARG_INT, &options->landlock_abi_min,
                  "Lowest Landlock ABI to accept; can only be raised (6 linux, 1 simulated)", "N"},
-                {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
-                {0},
+                {"version",                  0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
+                {0 },
         };
         GOptionContext *context = g_option_context_new(NULL);
         g_autoptr(GError) error = NULL;
@@ -266,7 +265,8 @@ int main(int argc, char **argv)
                 .opaque = prefix,
                 .threshold = VTD_LOG_INFO,
         };
-        VTD_CLEANUP(clear_options) struct options options = {
+        VTD_CLEANUP(clear_options)
+        struct options options = {
                 .audit_fd = STDERR_FILENO,
                 .landlock_abi_min = -1,
         };

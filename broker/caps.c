@@ -42,7 +42,8 @@ int vtd_caps_close_sources(struct vtd_log *log)
         capng_clear(CAPNG_SELECT_BOUNDS);
         result = capng_apply(CAPNG_SELECT_BOUNDS);
         if (result != 0)
-                return vtd_fail(log, -EPERM, "bounding set not emptied (libcap-ng says %d)", result);
+                return vtd_fail(log, -EPERM, "bounding set not emptied (libcap-ng says %d)",
+                                result);
         if (prctl(PR_SET_SECUREBITS, SECURE_BITS, 0, 0, 0) < 0) {
                 result = vtd_errno();
                 return vtd_fail(log, result, "secure bits not locked: %s", strerror(-result));
@@ -61,7 +62,8 @@ int vtd_caps_drop_all(struct vtd_log *log)
         capng_clear(CAPNG_SELECT_CAPS);
         result = capng_apply(CAPNG_SELECT_CAPS);
         if (result != 0)
-                return vtd_fail(log, -EPERM, "capabilities not dropped (libcap-ng says %d)", result);
+                return vtd_fail(log, -EPERM, "capabilities not dropped (libcap-ng says %d)",
+                                result);
         return 0;
 }
 

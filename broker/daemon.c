@@ -266,10 +266,10 @@ static int open_doors(struct vtd_daemon *daemon)
         for (size_t i = 0; i < daemon->tenants.count; i++) {
                 struct door *door = &daemon->doors[i];
 
-                result = vtd_listener_init(&door->listener, daemon->socket_directory,
-                                           config->sockets, door->tenant->policy.tenant,
-                                           door->tenant->policy.uid, !config->rootless,
-                                           daemon->log);
+                result =
+                        vtd_listener_init(&door->listener, daemon->socket_directory,
+                                          config->sockets, door->tenant->policy.tenant,
+                                          door->tenant->policy.uid, !config->rootless, daemon->log);
                 if (result < 0)
                         return result;
         }

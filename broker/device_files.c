@@ -220,8 +220,8 @@ enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *fi
                                                      struct vtd_log *log)
 {
         const struct vtd_policy_device *device = &policy->devices[index];
-        uint32_t source = files->host == VTD_HOST_LINUX ? VTD_POLICY_SOURCE_PCI
-                                                        : VTD_POLICY_SOURCE_SIMULATED;
+        uint32_t source =
+                files->host == VTD_HOST_LINUX ? VTD_POLICY_SOURCE_PCI : VTD_POLICY_SOURCE_SIMULATED;
         g_autofree char *key = device_key(files, policy, device);
         enum vtd_control_device_result result;
 

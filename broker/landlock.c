@@ -108,8 +108,8 @@ int vtd_landlock_deny_all(uint32_t abi_min, uint32_t *abi, struct vtd_log *log)
         struct ruleset_attr attr;
 
         if (found == 0 || found < abi_min)
-                return vtd_fail(log, -EOPNOTSUPP, "Landlock ABI %u found, at least %u needed", found,
-                                abi_min);
+                return vtd_fail(log, -EOPNOTSUPP, "Landlock ABI %u found, at least %u needed",
+                                found, abi_min);
         rights = vtd_landlock_known_rights();
         if (!keeps_promise(found, &rights))
                 return vtd_fail(log, -EOPNOTSUPP,

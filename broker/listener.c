@@ -58,8 +58,7 @@ static int remove_stale(const struct vtd_listener *listener, const struct sockad
                 return vtd_errno();
         if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
             errno != ECONNREFUSED)
-                return vtd_fail(log, -EADDRINUSE, "%s: somebody listens there",
-                                address->sun_path);
+                return vtd_fail(log, -EADDRINUSE, "%s: somebody listens there", address->sun_path);
         if (unlinkat(listener->directory, listener->name, 0) < 0) {
                 error = vtd_errno();
                 return vtd_fail(log, error, "%s: stale, not removed: %s", address->sun_path,
@@ -97,8 +96,8 @@ int vtd_listener_init(struct vtd_listener *listener, int directory, const char *
 
         *listener = (struct vtd_listener){.fd = -1, .directory = directory, .uid = uid};
         (void)snprintf(listener->name, sizeof(listener->name), "%s.sock", tenant);
-        length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", path,
-                          listener->name);
+        length =
+                snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", path, listener->name);
         if (length < 0 || (size_t)length >= sizeof(address.sun_path))
                 return vtd_fail(log, -ENAMETOOLONG,
                                 "socket %s/%s: the name has %d characters, %zu are allowed", path,

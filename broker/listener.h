@@ -23,10 +23,10 @@ enum {
 };
 
 struct vtd_listener {
-        int fd;         /* owned; -1: not listening */
-        int directory;  /* borrowed: where the socket is */
-        char name[64];  /* TENANT.sock */
-        uint32_t uid;   /* of those who may connect */
+        int fd;        /* owned; -1: not listening */
+        int directory; /* borrowed: where the socket is */
+        char name[64]; /* TENANT.sock */
+        uint32_t uid;  /* of those who may connect */
 };
 
 struct vtd_peer {

@@ -50,13 +50,13 @@
 #include "broker/caps.h"
 #include "broker/control.h"
 #include "broker/landlock.h"
-#include "broker/seccomp.h"
+#include "broker/seccomp_filter.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
 #include "shared/record.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(VTD_SANITIZED)
+#if defined(VTD_SANITIZED)
 #define LAST_NULL_STREAM STDOUT_FILENO /* standard error carries the sanitizer's report */
 #else
 #define LAST_NULL_STREAM STDERR_FILENO
@@ -302,7 +302,8 @@ static int check_root(struct vtd_log *log)
                 return vtd_fail(log, -EPERM, "sandbox: the root is not the empty file system");
         if ((flags.f_flag & (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC)) !=
             (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC))
-                return vtd_fail(log, -EPERM, "sandbox: the root has mount flags %#lx", flags.f_flag);
+                return vtd_fail(log, -EPERM, "sandbox: the root has mount flags %#lx",
+                                flags.f_flag);
         directory = opendir("/");
         if (!directory)
                 return fail_errno(log, "root not opened");
@@ -311,7 +312,8 @@ static int check_root(struct vtd_log *log)
                         entries++;
         if (closedir(directory) < 0)
                 return fail_errno(log, "root not closed");
-        return entries == 0 ? 0 : vtd_fail(log, -EPERM, "sandbox: %zu entries in the root", entries);
+        return entries == 0 ? 0
+                            : vtd_fail(log, -EPERM, "sandbox: %zu entries in the root", entries);
 }
 
 /*

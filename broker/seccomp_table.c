@@ -14,6 +14,7 @@
 #include <linux/prctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "broker/control.h"
 #include "shared/checked.h"
@@ -48,42 +49,46 @@ _Static_assert(sizeof(void *) == 8, "the filter is written for 64-bit calls");
                 .argument = (argument_), .mask = ~(uint64_t)(bits_), .value = 0                    \
         }
 
+#define ALLOW(call_, reason_)                                                                      \
+        {                                                                                          \
+                .syscall = (call_), .reason = (reason_)                                            \
+        }
+#define ALLOW_IF(call_, reason_, ...)                                                              \
+        {                                                                                          \
+                .syscall = (call_), .reason = (reason_), .conditions = { __VA_ARGS__ }             \
+        }
 #define IOMMU_CALL(number_, reason_)                                                               \
-        {                                                                                          \
-                SYS_ioctl, {IS(0, VTD_WORKER_FD_IOMMU), IS(1, number_)}, reason_                   \
-        }
-#define DEVICE_CALL(number_, reason_)                                                              \
-        {                                                                                          \
-                SYS_ioctl, {IS(1, number_)}, reason_                                               \
-        }
+        ALLOW_IF(SYS_ioctl, reason_, IS(0, VTD_WORKER_FD_IOMMU), IS(1, number_))
+#define DEVICE_CALL(number_, reason_) ALLOW_IF(SYS_ioctl, reason_, IS(1, number_))
 
-#define MAP_ANONYMOUS_MEMORY (MAP_PRIVATE | MAP_ANONYMOUS)
+/* mmap() of memory that cannot become code. */
+#define ALLOW_MAP(flags_, reason_)                                                                 \
+        ALLOW_IF(SYS_mmap, reason_, ONLY_BITS(2, PROT_READ | PROT_WRITE), IS(3, flags_))
 
 static const struct vtd_seccomp_row base_rows[] = {
-        {SYS_recvmsg,          {IS(0, VTD_WORKER_FD_CONTROL)},                             "records from vtd-brokerd" },
-        {SYS_recvmsg,          {IS(0, VTD_WORKER_FD_CONNECTION)},                          "requests"                 },
-        {SYS_sendmsg,          {IS(0, VTD_WORKER_FD_CONTROL)},                             "records to vtd-brokerd"   },
-        {SYS_sendmsg,          {IS(0, VTD_WORKER_FD_CONNECTION)},                          "replies"                  },
-        {SYS_epoll_wait,       {{0}},                                                      "event loop"               },
-        {SYS_epoll_pwait,      {{0}},                                                      "event loop, newer libuv"  },
-        {SYS_epoll_ctl,        {{0}},                                                      "event loop: back-pressure"},
-        {SYS_ppoll,            {{0}},                                                      "waiting for vtd-brokerd"  },
-        {SYS_clock_gettime,    {{0}},                                                      "time without a vDSO"      },
-        {SYS_clock_nanosleep,  {{0}},                                                      "back-off while busy"      },
-        {SYS_restart_syscall,  {{0}},                                                      "after a stop of the task" },
-        {SYS_close,            {{0}},                                                      "received descriptors"     },
-        {SYS_fstat,            {{0}},                                                      "judging a memfd"          },
-        /* fstat() of glibc; the root is empty, so that a path would find nothing. */
-        {SYS_newfstatat,       {IS(3, AT_EMPTY_PATH)},                                     "judging a memfd"          },
-        {SYS_fcntl,            {IS(1, F_GET_SEALS)},                                       "judging a memfd"          },
-        {SYS_fcntl,            {IS(1, F_GETFL)},                                           "judging a memfd"          },
-        {SYS_brk,              {{0}},                                                      "heap"                     },
-        {SYS_mmap,
-         {ONLY_BITS(2, PROT_READ | PROT_WRITE), IS(3, MAP_ANONYMOUS_MEMORY)},
-         "heap, never executable"                                                                                     },
-        {SYS_munmap,           {{0}},                                                      "heap"                     },
-        {SYS_prctl,            {IS(0, PR_GET_SECCOMP)},                                    "re-check of the filter"   },
-        {SYS_exit_group,       {{0}},                                                      "the end"                  },
+        ALLOW_IF(SYS_recvmsg, "records of vtd-brokerd", IS(0, VTD_WORKER_FD_CONTROL)),
+        ALLOW_IF(SYS_recvmsg, "requests", IS(0, VTD_WORKER_FD_CONNECTION)),
+        ALLOW_IF(SYS_sendmsg, "records for vtd-brokerd", IS(0, VTD_WORKER_FD_CONTROL)),
+        ALLOW_IF(SYS_sendmsg, "replies", IS(0, VTD_WORKER_FD_CONNECTION)),
+        ALLOW(SYS_epoll_wait, "event loop"),
+        ALLOW(SYS_epoll_pwait, "event loop of newer libuv"),
+        ALLOW(SYS_epoll_ctl, "event loop: back-pressure"),
+        ALLOW(SYS_ppoll, "waiting for vtd-brokerd"),
+        ALLOW(SYS_clock_gettime, "time, where the vDSO has none"),
+        ALLOW(SYS_clock_nanosleep, "back-off while the host is busy"),
+        ALLOW(SYS_restart_syscall, "after the task was stopped"),
+        ALLOW(SYS_close, "received descriptors"),
+        ALLOW(SYS_fstat, "judging a memfd"),
+        /* fstat() of glibc 2.36; the root is empty, so that a path would find nothing. */
+        ALLOW_IF(SYS_newfstatat, "judging a memfd", IS(3, AT_EMPTY_PATH)),
+        ALLOW_IF(SYS_fcntl, "judging a memfd", IS(1, F_GET_SEALS)),
+        ALLOW_IF(SYS_fcntl, "judging a memfd", IS(1, F_GETFL)),
+        ALLOW_IF(SYS_fcntl, "binding a device", IS(1, F_DUPFD_CLOEXEC), IS(2, 3)),
+        ALLOW(SYS_brk, "heap"),
+        ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS, "heap"),
+        ALLOW(SYS_munmap, "heap"),
+        ALLOW_IF(SYS_prctl, "re-check of this filter", IS(0, PR_GET_SECCOMP)),
+        ALLOW(SYS_exit_group, "the end"),
 };
 
 static const struct vtd_seccomp_row linux_rows[] = {
@@ -102,34 +107,28 @@ static const struct vtd_seccomp_row linux_rows[] = {
         DEVICE_CALL(IOCTL_VFIO_RESET, "UnplugDevice"),
         DEVICE_CALL(IOCTL_VFIO_ATTACH, "Attach"),
         DEVICE_CALL(IOCTL_VFIO_DETACH, "blocking"),
-        {SYS_pread64, {{0}}, "RegionRead, PCI command register"},
-        {SYS_pwrite64, {{0}}, "RegionWrite, bus mastering"},
+        ALLOW(SYS_pread64, "RegionRead, PCI command register"),
+        ALLOW(SYS_pwrite64, "RegionWrite, bus mastering"),
 };
 
 static const struct vtd_seccomp_row simulated_rows[] = {
-        {SYS_mmap,
-         {ONLY_BITS(2, PROT_READ | PROT_WRITE), IS(3, MAP_SHARED)},
-         "guest memory and device state, reached by simulated DMA"},
+        ALLOW_MAP(MAP_SHARED, "guest memory and device state, for simulated DMA"),
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(VTD_SANITIZED)
+#if defined(VTD_SANITIZED)
 /* What the sanitizers' run time needs to keep books, and to print a report before it ends. */
 static const struct vtd_seccomp_row sanitizer_rows[] = {
-        {SYS_write,          {IS(0, 2)},                                                 "the report"        },
-        {SYS_mmap,           {ONLY_BITS(2, PROT_READ | PROT_WRITE),
-                              IS(3, MAP_ANONYMOUS_MEMORY | MAP_NORESERVE)},              "shadow memory"     },
-        {SYS_mmap,
-         {ONLY_BITS(2, PROT_READ | PROT_WRITE),
-          IS(3, MAP_ANONYMOUS_MEMORY | MAP_NORESERVE | MAP_FIXED)},
-         "shadow memory"                                                                                     },
-        {SYS_madvise,        {{0}},                                                      "shadow memory"     },
-        {SYS_futex,          {{0}},                                                      "the run time's lock"},
-        {SYS_sigaltstack,    {{0}},                                                      "the run time's end"},
-        {SYS_sched_yield,    {{0}},                                                      "the run time's lock"},
-        {SYS_getpid,         {{0}},                                                      "the report"        },
-        {SYS_gettid,         {{0}},                                                      "the report"        },
-        {SYS_rt_sigaction,   {{0}},                                                      "the report"        },
-        {SYS_rt_sigprocmask, {{0}},                                                      "the report"        },
+        ALLOW_IF(SYS_write, "the report", IS(0, STDERR_FILENO)),
+        ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, "shadow memory"),
+        ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, "shadow memory"),
+        ALLOW(SYS_madvise, "shadow memory"),
+        ALLOW(SYS_futex, "the run time's locks"),
+        ALLOW(SYS_sched_yield, "the run time's locks"),
+        ALLOW(SYS_sigaltstack, "the run time's end"),
+        ALLOW(SYS_getpid, "the report"),
+        ALLOW(SYS_gettid, "the report"),
+        ALLOW(SYS_rt_sigaction, "the report"),
+        ALLOW(SYS_rt_sigprocmask, "the report"),
 };
 #define N_SANITIZER_ROWS VTD_ARRAY_SIZE(sanitizer_rows)
 #else

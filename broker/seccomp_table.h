@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a worker may ask of the kernel once it serves, as data: everything that no row allows kills
- * the process.  seccomp.c loads it; tests/unit/test-seccomp.c walks it row by row.
+ * the process.  seccomp_filter.c loads it; tests/unit/test-seccomp.c walks it row by row.
  */
 #ifndef VTD_BROKER_SECCOMP_TABLE_H
 #define VTD_BROKER_SECCOMP_TABLE_H

@@ -21,9 +21,9 @@ struct vtd_serve {
         uv_loop_t loop;
         uv_poll_t connection;
         uv_poll_t control;
-        uv_timer_t hello;   /* runs until Hello was accepted */
-        uv_timer_t delay;   /* runs while a reply is held back */
-        uv_idle_t devices;  /* runs while simulated devices have work */
+        uv_timer_t hello;  /* runs until Hello was accepted */
+        uv_timer_t delay;  /* runs while a reply is held back */
+        uv_idle_t devices; /* runs while simulated devices have work */
 
         struct vtd_vm *vm;                 /* borrowed, from vtd_serve_run() on */
         struct vtd_supervisor *supervisor; /* borrowed */

@@ -168,7 +168,7 @@ static bool arrange_descriptors(const struct vtd_spawn *spawn,
             !place(control, VTD_WORKER_FD_CONTROL) ||
             !place(connection, VTD_WORKER_FD_CONNECTION) || !place(program, PROGRAM_FD))
                 return false;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(VTD_SANITIZED)
+#if !defined(VTD_SANITIZED)
         if (!place(null, STDERR_FILENO))
                 return false;
 #endif

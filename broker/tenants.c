@@ -91,8 +91,8 @@ int vtd_tenants_load(struct vtd_tenants *tenants, const char *directory, struct 
         for (guint i = 0; i < names->len; i++) {
                 struct vtd_tenant *tenant = &tenants->array[tenants->count];
 
-                result = vtd_policy_load(&tenant->policy, directory_fd,
-                                         g_ptr_array_index(names, i), log);
+                result = vtd_policy_load(&tenant->policy, directory_fd, g_ptr_array_index(names, i),
+                                         log);
                 if (result == 0)
                         tenants->count++;
                 else if (first_error == 0)

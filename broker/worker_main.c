@@ -23,7 +23,7 @@
 #include "shared/error.h"
 #include "shared/log.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(VTD_SANITIZED)
+#if defined(VTD_SANITIZED)
 /* Looking for leaks takes a second task and ptrace, which the sandbox has no room for. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
@@ -54,8 +54,9 @@ static enum vtd_worker_exit receive_start(struct worker *worker)
             record.header.type != VTD_CONTROL_START)
                 return VTD_WORKER_EXIT_START;
         if (record.start.host != (uint32_t)vtd_host_built_kind) {
-                vtd_log(&worker->log, VTD_LOG_ERROR, "host kind %u asked, this worker is built for %u",
-                        record.start.host, (unsigned)vtd_host_built_kind);
+                vtd_log(&worker->log, VTD_LOG_ERROR,
+                        "host kind %u asked, this worker is built for %u", record.start.host,
+                        (unsigned)vtd_host_built_kind);
                 return VTD_WORKER_EXIT_START;
         }
         if (vtd_policy_verify(&record.start.policy, &worker->log) < 0)

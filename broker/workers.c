@@ -202,9 +202,9 @@ static void on_ready(struct vtd_worker *worker, const struct vtd_control_ready *
                 return;
         }
         worker->phase = WORKER_GREETING;
-        (void)snprintf(text, sizeof(text), "Landlock ABI %u, %u system call rules, after %" PRIu64
-                       " ms", ready->landlock_abi, ready->seccomp_rules,
-                       now_ms() - worker->started_ms);
+        (void)snprintf(text, sizeof(text),
+                       "Landlock ABI %u, %u system call rules, after %" PRIu64 " ms",
+                       ready->landlock_abi, ready->seccomp_rules, now_ms() - worker->started_ms);
         audit_event(worker, "worker-ready", text, NULL);
 }
 

@@ -42,7 +42,7 @@ struct vtd_workers {
         struct vtd_worker *slots[VTD_LIMIT_WORKERS];
         size_t count;
         size_t greeting;
-        uint32_t last_vm; /* VMs are numbered from 1 */
+        uint32_t last_vm;  /* VMs are numbered from 1 */
         unsigned watchdog; /* GLib source */
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See seccomp.h.  May assume nothing about the rows but their type; a row that libseccomp does not
+ * See seccomp_filter.h.  May assume nothing about the rows but their type; a row that libseccomp does not
  * take is an error, never skipped.
  */
-#include "broker/seccomp.h"
+#include "broker/seccomp_filter.h"
 
 #include <seccomp.h>
 #include <string.h>
@@ -39,7 +39,8 @@ static int add_row(scmp_filter_ctx filter, const struct vtd_seccomp_row *row, st
         result = seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, row->syscall, count,
                                               arguments);
         if (result < 0)
-                return vtd_fail(log, result, "seccomp: row for system call %d (%s) not accepted: %s",
+                return vtd_fail(log, result,
+                                "seccomp: row for system call %d (%s) not accepted: %s",
                                 row->syscall, row->reason, strerror(-result));
         return 0;
 }
@@ -109,8 +110,8 @@ int vtd_seccomp_refuse_io_uring(struct vtd_log *log)
         result = set_attributes(filter, log);
         if (result < 0)
                 return result;
-        result = seccomp_rule_add_exact(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup),
-                                        0);
+        result =
+                seccomp_rule_add_exact(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
         if (result == 0)
                 result = seccomp_load(filter);
         if (result < 0)

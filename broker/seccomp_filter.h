@@ -3,8 +3,8 @@
  * Loads the table of seccomp_table.h as this process's system call filter: default and foreign
  * architectures kill the process.
  */
-#ifndef VTD_BROKER_SECCOMP_H
-#define VTD_BROKER_SECCOMP_H
+#ifndef VTD_BROKER_SECCOMP_FILTER_H
+#define VTD_BROKER_SECCOMP_FILTER_H
 
 #include <stdint.h>
 
