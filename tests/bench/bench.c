@@ -102,11 +102,10 @@ static int set_up(struct raw_client *client, uint64_t *table)
                                    .plug_device = {.name = {"edu0"}}};
         struct vtd_request map = {.type = VTD_REQUEST_MAP_MEMORY,
                                   .map_memory = {.size = GUEST_MEMORY}};
-        struct vtd_request attach = {
-                .type = VTD_REQUEST_ATTACH,
-                .attach = {
-                           .mode = VTD_ATTACH_FIRST_STAGE, .root = ROOT_TABLE, .address_width = 48}
-        };
+        struct vtd_request attach = {.type = VTD_REQUEST_ATTACH,
+                                     .attach = {.mode = VTD_ATTACH_FIRST_STAGE,
+                                                .root = ROOT_TABLE,
+                                                .address_width = 48}};
         struct vtd_reply reply;
 
         if (memory < 0 || ftruncate(memory, (off_t)GUEST_MEMORY) < 0 ||
@@ -125,9 +124,8 @@ static int set_up(struct raw_client *client, uint64_t *table)
 
 static int invalidate_batch(struct raw_client *client, uint64_t table, double *microseconds)
 {
-        struct vtd_request request = {
-                .type = VTD_REQUEST_INVALIDATE, .invalidate = {.table = table, .count = 1}
-        };
+        struct vtd_request request = {.type = VTD_REQUEST_INVALIDATE,
+                                      .invalidate = {.table = table, .count = 1}};
         int64_t start = now_ns();
 
         for (unsigned i = 0; i < BATCH; i++) {
@@ -172,9 +170,8 @@ static int bare_batch(struct raw_client *client, size_t size, double *microsecon
 static int measure_invalidate(struct raw_client *client, uint64_t table)
 {
         double brokered[BATCHES], bare[BATCHES], ratios[BATCHES];
-        struct vtd_request sample = {
-                .type = VTD_REQUEST_INVALIDATE, .invalidate = {.table = table, .count = 1}
-        };
+        struct vtd_request sample = {.type = VTD_REQUEST_INVALIDATE,
+                                     .invalidate = {.table = table, .count = 1}};
         struct vtd_reply sample_reply = {.type = VTD_REQUEST_INVALIDATE};
         uint8_t record[VTD_FRAME_SIZE_MAX];
         struct raw_client other = {.fd = -1};

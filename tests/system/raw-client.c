@@ -102,8 +102,7 @@ enum raw_outcome raw_hello(struct raw_client *client, struct vtd_reply *reply)
 {
         struct vtd_request hello = {
                 .type = VTD_REQUEST_HELLO,
-                .hello = {.major = VTD_PROTOCOL_MAJOR, .minor = VTD_PROTOCOL_MINOR}
-        };
+                .hello = {.major = VTD_PROTOCOL_MAJOR, .minor = VTD_PROTOCOL_MINOR}};
 
         return raw_call(client, &hello, -1, reply);
 }

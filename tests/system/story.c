@@ -35,13 +35,9 @@
 #define NEXT_STEPS  3u  /* of story_next_owner() */
 
 static const struct table_column columns[] = {
-        {"",                                          2 },
-        {"guest did",                                 26},
-        {"broker was asked",                          24},
-        {"policy",                                    17},
-        {"host did",                                  30},
-        {"seen by the device's DMA, or by the guest", 31},
-        {"as stated",                                 6 },
+        {"", 2},          {"guest did", 26}, {"broker was asked", 24},
+        {"policy", 17},   {"host did", 30},  {"seen by the device's DMA, or by the guest", 31},
+        {"as stated", 6},
 };
 
 struct story_run {
@@ -267,8 +263,8 @@ static bool audit_agrees(const struct story_run *run, const struct story_report 
                 const char *title;
                 const char *reason;
         } refusals[] = {
-                {"refusal: memory", "memory-limit"           },
-                {"refusal: device", "device-not-granted"     },
+                {"refusal: memory", "memory-limit"},
+                {"refusal: device", "device-not-granted"},
                 {"refusal: tables", "first-stage-table-limit"},
         };
 
@@ -560,12 +556,9 @@ static int usage(FILE *out)
 static int parse_options(struct story_run *run, int argc, char **argv)
 {
         static const struct option options[] = {
-                {"build",            required_argument, NULL, 'b'},
-                {"host",              required_argument, NULL, 'h'},
-                {"device",                  required_argument, NULL, 'd'},
-                {"table",no_argument, NULL, 't'},
-                {"help",               no_argument, NULL, '?'},
-                {0          },
+                {"build", required_argument, NULL, 'b'},  {"host", required_argument, NULL, 'h'},
+                {"device", required_argument, NULL, 'd'}, {"table", no_argument, NULL, 't'},
+                {"help", no_argument, NULL, '?'},         {0},
         };
         size_t devices = 0;
         int option;
