@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,13 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
 #include "tests/system/broker-run.h"
+#include "tests/system/processes.h"
 #include "tests/system/table.h"
 #include "tests/vmm/report.h"
 
@@ -305,79 +306,6 @@ static bool show_step(struct story_run *run, const struct story_report *report)
         return ok;
 }
 
-/* Names of descriptors of @pid that a VMM must never hold; empty when there is none. */
-static bool vmm_holds_host_descriptors(pid_t pid)
-{
-        char path[64], target[256];
-        struct dirent *entry;
-        bool found = false;
-        DIR *fds;
-
-        (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-        fds = opendir(path);
-        if (!fds)
-                return true;
-        while ((entry = readdir(fds))) {
-                ssize_t length = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
-
-                if (length < 0)
-                        continue;
-                target[length] = '\0';
-                if (strstr(target, "/dev/iommu") || strstr(target, "/dev/vfio") ||
-                    strstr(target, "vtd-simulated-device"))
-                        found = true;
-        }
-        (void)closedir(fds);
-        return found;
-}
-
-static bool same_namespace(pid_t pid, const char *name)
-{
-        char path[64];
-        struct stat own, other;
-
-        (void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
-        if (stat(path, &other) < 0)
-                return true;
-        (void)snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
-        return stat(path, &own) < 0 || (own.st_ino == other.st_ino && own.st_dev == other.st_dev);
-}
-
-static bool status_has(const char *status, const char *line)
-{
-        return strstr(status, line) != NULL;
-}
-
-/* What /proc says of a worker while it serves a VM. */
-static bool worker_is_confined(pid_t pid, char *saw, size_t size)
-{
-        static const char *const namespaces[] = {"mnt", "net", "ipc", "uts", "pid"};
-        char path[64], status[4096], root[256];
-        size_t length;
-        FILE *file;
-        bool ok;
-
-        (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-        file = fopen(path, "re");
-        if (!file)
-                return false;
-        length = fread(status, 1, sizeof(status) - 1, file);
-        (void)fclose(file);
-        status[length] = '\0';
-        ok = status_has(status, "CapEff:\t0000000000000000\n") &&
-             status_has(status, "CapPrm:\t0000000000000000\n") &&
-             status_has(status, "CapBnd:\t0000000000000000\n") &&
-             status_has(status, "NoNewPrivs:\t1\n") && status_has(status, "Seccomp:\t2\n");
-        for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
-                ok = ok && !same_namespace(pid, namespaces[i]);
-        (void)snprintf(root, sizeof(root), "/proc/%d/root/proc", (int)pid);
-        ok = ok && access(root, F_OK) < 0;
-        (void)snprintf(saw, size, "worker: %s",
-                       ok ? "no capability, seccomp and no_new_privs on, empty root, own namespaces"
-                          : "NOT CONFINED");
-        return ok;
-}
-
 static bool show_processes(struct story_run *run, pid_t vmm)
 {
         struct story_report report = {.ok = true};
@@ -385,8 +313,8 @@ static bool show_processes(struct story_run *run, pid_t vmm)
         char saw[200] = "worker: none";
         pid_t workers[4];
         bool ok = broker_run_workers(&run->broker, workers, 4) == 1 &&
-                  worker_is_confined(workers[0], saw, sizeof(saw));
-        bool holds = vmm_holds_host_descriptors(vmm);
+                  process_is_confined(workers[0], saw, sizeof(saw));
+        bool holds = process_holds_host_descriptors(vmm);
 
         (void)snprintf(report.title, sizeof(report.title), "processes");
         (void)snprintf(report.guest, sizeof(report.guest), "nothing: /proc is read from outside");
@@ -534,6 +462,43 @@ static int write_policy(struct story_run *run)
         return broker_run_add_policy(&run->broker, POLICY, text);
 }
 
+static bool file_holds(int directory, const char *name, const char *file, const char *text)
+{
+        char path[64], content[32];
+        ssize_t length;
+        VTD_CLEANUP_FD int fd = -1;
+
+        (void)snprintf(path, sizeof(path), "%.32s/%s", name, file);
+        fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        length = read(fd, content, sizeof(content));
+        return length >= (ssize_t)strlen(text) && memcmp(content, text, strlen(text)) == 0;
+}
+
+/* PCI addresses of the first two edu devices of this machine, in ascending order. */
+static size_t find_edu_devices(struct story_run *run)
+{
+        struct dirent **entries;
+        size_t found = 0;
+        int count = scandir("/sys/bus/pci/devices", &entries, NULL, alphasort);
+        VTD_CLEANUP_FD int directory =
+                open("/sys/bus/pci/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        for (int i = 0; i < count; i++) {
+                const char *name = entries[i]->d_name;
+
+                if (found < 2 && file_holds(directory, name, "vendor", "0x1234") &&
+                    file_holds(directory, name, "device", "0x11e8"))
+                        (void)snprintf(run->devices[found++], sizeof(run->devices[0]), "%.15s",
+                                       name);
+                free(entries[i]);
+        }
+        if (count >= 0)
+                free(entries);
+        return found;
+}
+
 static int usage(FILE *out)
 {
         (void)fprintf(
@@ -583,6 +548,8 @@ static int parse_options(struct story_run *run, int argc, char **argv)
                 (void)strcpy(run->devices[0], "edu");
                 (void)strcpy(run->devices[1], "edu");
                 devices = 2;
+        } else if (devices == 0) {
+                devices = find_edu_devices(run);
         }
         return run->config.build && devices == 2 && optind == argc ? 0 : -1;
 }
