@@ -610,7 +610,7 @@ static void test_mapping_refusals(void **state)
                 int fd;
                 uint64_t offset, length, iova;
         } cases[] = {
-                {sealed,     0,           MIB,     1              },
+                {sealed,     0,           MIB,     4 * GIB + 1    },
                 {sealed,     1,           4096,    4 * GIB        },
                 {sealed,     0,           100,     4 * GIB        },
                 {sealed,     0,           0,       4 * GIB        },
@@ -1131,6 +1131,67 @@ static void test_hostile_tables_reach_nothing_outside_memory(void **state)
         }
 }
 
+static uint64_t next_random(uint64_t *seed)
+{
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        return *seed;
+}
+
+/* An entry that is mostly well-formed and mostly leads back into a few pages of memory. */
+static uint64_t random_entry(uint64_t *seed)
+{
+        uint64_t r = next_random(seed);
+        uint64_t entry = MIB + ((r >> 8) & 31) * VTD_PAGE_SIZE;
+
+        if ((r & 7) == 0)
+                entry = RAM_SIZE + (next_random(seed) & 0xfff000);
+        if ((r & 7) == 1)
+                entry = next_random(seed) & ~UINT64_C(0xfff);
+        if ((r & 0x70) != 0)
+                entry |= ALL;
+        if ((r & 0x380000) == 0)
+                entry = (entry & ~(GIB - 1)) | PS | ALL;
+        return entry;
+}
+
+/*
+ * Whatever the tables say: what lies in another IOAS of the same VM is neither read nor written.
+ */
+static void test_random_tables_never_leave_their_ioas(void **state)
+{
+        struct machine *m = *state;
+        int fd = make_memfd(MIB, F_SEAL_SHRINK);
+        uint64_t seed = 88172645463325252u, value;
+        uint8_t *other = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        uint32_t ioas;
+
+        assert_true(other != MAP_FAILED);
+        memset(other, 0xc9, MIB);
+        assert_int_equal(m->ops->ioas_alloc(m->host, &ioas), 0);
+        for (uint64_t iova = RAM_SIZE; iova < RAM_SIZE + 16 * MIB; iova += MIB)
+                assert_int_equal(m->ops->map_file(m->host, ioas, fd, 0, MIB, iova), 0);
+        m->first = make_first_stage(m, MIB, 48, 0);
+        assert_int_equal(attach(m, m->first), 0);
+        for (unsigned round = 0; round < 200; round++) {
+                for (uint64_t at = MIB; at < MIB + 32 * VTD_PAGE_SIZE; at += 8)
+                        store(m, at, random_entry(&seed));
+                invalidate(m, 0, VTD_INVALIDATE_ALL, false);
+                for (unsigned i = 0; i < 20; i++) {
+                        uint64_t iova = next_random(&seed) >> 16;
+
+                        value = device_read(m, iova);
+                        assert_true((value & 0xff) != 0xc9 || (value >> 56) != 0xc9);
+                        device_write(m, next_random(&seed) >> 16, next_random(&seed));
+                }
+        }
+        for (size_t i = 0; i < MIB; i++)
+                assert_int_equal(other[i], 0xc9);
+        assert_int_equal(munmap(other, MIB), 0);
+        (void)close(fd);
+}
+
 static void test_an_unaligned_root_is_masked(void **state)
 {
         struct machine *m = *state;
@@ -1349,19 +1410,18 @@ static void test_two_devices_share_what_their_table_caches(void **state)
 {
         struct machine *m = *state;
         const struct stale_case *c = &stale_cases[0];
-        struct vtd_sim_device_file *file = m->file;
-        uint32_t device = m->device, other = bind_device(m);
+        uint32_t other;
+        int fd;
 
+        assert_int_equal(vtd_sim_device_create("edu", &fd), 0);
+        assert_int_equal(m->ops->bind(m->host, fd, &other), 0);
         assert_int_equal(attach(m, m->first), 0);
-        m->file = vtd_sim_device_unmap(m->file);
-        m->file = file;
         make_stale(m, c);
         assert_int_equal(m->ops->attach(m->host, other, VTD_NO_PASID, m->first), 0);
         assert_int_equal(device_read(m, c->iova + 8), 1);
-        /* detaching one of them flushes the domain */
+        /* detaching one of them flushes the domain of both */
         assert_int_equal(m->ops->detach(m->host, other, VTD_NO_PASID), 0);
         assert_int_equal(m->ops->destroy(m->host, m->first), VTD_HOST_E_BUSY);
-        assert_int_equal(m->device, device);
         assert_int_equal(device_read(m, c->iova + 8), 2);
 }
 
@@ -1512,6 +1572,7 @@ int main(void)
                 ON_MACHINE(test_accessed_and_dirty_bits_are_set_as_by_hardware),
                 ON_MACHINE(test_a_denied_access_marks_no_leaf),
                 ON_MACHINE(test_hostile_tables_reach_nothing_outside_memory),
+                ON_MACHINE(test_random_tables_never_leave_their_ioas),
                 ON_MACHINE(test_an_unaligned_root_is_masked),
                 ON_MACHINE(test_a_large_page_is_cut_where_memory_ends),
                 ON_MACHINE(test_a_changed_entry_is_stale_until_it_is_invalidated),
