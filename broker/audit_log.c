@@ -173,8 +173,9 @@ static void format_request(struct line *line, const struct vtd_audit_source *sou
                 append(line, ",\"root\":\"0x%" PRIx64 "\"", record->detail[2]);
         }
         if (record->status == 0) {
-                append_text(line, "status", "done");
+                append_text(line, "verdict", "done");
         } else {
+                append_text(line, "verdict", "refused");
                 append_text(line, "status", vtd_status_name((enum vtd_status)record->status));
                 append_text(line, "reason", vtd_reason_name((enum vtd_reason)record->reason));
                 append_number(line, "asked", record->asked);

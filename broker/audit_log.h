@@ -3,8 +3,8 @@
  * Audit: one JSON object per line into an inherited descriptor.
  *
  *   {"time":"2026-01-02T03:04:05.678901Z","tenant":"blue","vm":3,"kind":"request",
- *    "request":"MapMemory","sequence":7,"status":"limit","reason":"memory-limit",
- *    "asked":...,"allowed":...,"rule":"blue.policy:7","ns":...}
+ *    "request":"MapMemory","sequence":7,"verdict":"refused","status":"limit",
+ *    "reason":"memory-limit","asked":...,"allowed":...,"rule":"blue.policy:7","ns":...}
  *
  * kind is "request", "host-call" or "event".  Never blocks and never allocates: lines wait in a
  * fixed buffer while the reader is slow; what does not fit, or exceeds the rate of its VM, is
@@ -41,7 +41,7 @@ struct vtd_audit_source {
 
 /* What vtd-brokerd itself reports. */
 struct vtd_audit_event_line {
-        const char *event;  /* "worker-exited" */
+        const char *event;  /* "worker-ended" */
         const char *text;   /* in words, or NULL */
         const char *device; /* policy's name of it, or NULL */
         int pid;            /* 0: not said */

@@ -359,8 +359,7 @@ static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
         if (!done)
                 vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
                         tenant_name(worker), worker->vm, (int)worker->pid, text);
-        audit_event(worker, info->si_code == CLD_EXITED ? "worker-exited" : "worker-killed", text,
-                    NULL);
+        audit_event(worker, "worker-ended", text, NULL);
         close_descriptors(worker);
         free_worker(worker);
 }
