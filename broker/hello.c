@@ -7,6 +7,11 @@
 /* No optional feature exists yet. */
 #define FEATURES UINT64_C(0)
 
+static uint32_t lower(uint32_t a, uint32_t b)
+{
+        return a < b ? a : b;
+}
+
 /*
  * The major version must match: a client that asks for another is told which one, and may say Hello
  * again.  Of the minor versions the lower one is spoken.
@@ -24,7 +29,7 @@ int vtd_hello(struct vtd_vm *vm, struct vtd_call *call)
         vm->phase = VTD_VM_OPEN;
         call->reply->hello = (struct vtd_hello_reply){
                 .major = VTD_PROTOCOL_MAJOR,
-                .minor = request->minor < VTD_PROTOCOL_MINOR ? request->minor : VTD_PROTOCOL_MINOR,
+                .minor = lower(request->minor, VTD_PROTOCOL_MINOR),
                 .features = request->features & FEATURES,
                 .host = vm->host_kind,
                 .memory = limits[VTD_POLICY_MEMORY].value,

@@ -14,6 +14,7 @@
  */
 #include "broker/vm.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "broker/attach.h"
