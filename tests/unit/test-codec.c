@@ -14,6 +14,9 @@
 #define SEQUENCE  0x01020304u
 #define MUTATIONS 100000u
 
+/* No use of the arena leaves this number: what is judged by the header alone must leave it. */
+#define UNTOUCHED SIZE_MAX
+
 struct record {
         uint8_t bytes[VTD_FRAME_SIZE_MAX + 64]; /* room to build what is too long */
         size_t length;
@@ -612,6 +615,7 @@ static void test_a_request_with_any_wrong_header_field_is_malformed(void **state
         };
         /* clang-format on */
         static const struct bytes body = BYTES("\x08\x01\x10\x02\x18\x03");
+        struct vtd_codec *codec = *state;
         struct vtd_request request;
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
@@ -619,13 +623,16 @@ static void test_a_request_with_any_wrong_header_field_is_malformed(void **state
 
                 assert_int_equal(decode_request(*state, &request, &record, 0), 0);
                 record.bytes[cases[i].offset] = cases[i].value;
-                if (decode_request(*state, &request, &record, 0) != VTD_CODEC_E_MALFORMED)
+                codec->used = UNTOUCHED;
+                if (decode_request(codec, &request, &record, 0) != VTD_CODEC_E_MALFORMED)
                         fail_msg("accepted: %s", cases[i].field);
+                assert_int_equal(codec->used, UNTOUCHED);
         }
 }
 
 static void test_descriptors_must_be_as_the_table_says(void **state)
 {
+        struct vtd_codec *codec = *state;
         struct vtd_request request;
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(known_requests); i++) {
@@ -637,13 +644,47 @@ static void test_descriptors_must_be_as_the_table_says(void **state)
                                 bool right = said == fds_of(type) && came == fds_of(type);
 
                                 record.bytes[5] = said;
-                                assert_int_equal(decode_request(*state, &request, &record, came),
+                                codec->used = UNTOUCHED;
+                                assert_int_equal(decode_request(codec, &request, &record, came),
                                                  right ? 0 : VTD_CODEC_E_MALFORMED);
+                                assert_true(right == (codec->used != UNTOUCHED));
                         }
                 }
         }
         assert_int_equal(fds_of(VTD_REQUEST_MAP_MEMORY), 1);
         assert_int_equal(fds_of(VTD_REQUEST_HELLO), 0);
+}
+
+static void test_bodies_outside_the_limits_are_not_looked_at(void **state)
+{
+        static const char body[VTD_LIMIT_BODY];
+        struct vtd_codec *codec = *state;
+        struct vtd_request request;
+        struct vtd_reply reply;
+
+        for (unsigned type = VTD_REQUEST_HELLO; type < VTD_REQUEST_TYPE_END; type++) {
+                const struct vtd_request_kind *kind = vtd_request_kind(type);
+
+                for (size_t length = 0; length <= VTD_LIMIT_BODY; length++) {
+                        struct record record = make_record(type, 0, (struct bytes){body, length});
+                        bool inside = length >= kind->body_min && length <= kind->body_max;
+
+                        codec->used = UNTOUCHED;
+                        (void)vtd_codec_decode_request(codec, &request, record.bytes, record.length,
+                                                       kind->fd_count);
+                        assert_true(inside == (codec->used != UNTOUCHED));
+                }
+        }
+        for (unsigned type = VTD_REQUEST_HELLO; type < VTD_REQUEST_TYPE_END; type++) {
+                struct record record =
+                        make_record(type, VTD_FRAME_REPLY, (struct bytes){body, VTD_LIMIT_BODY});
+
+                codec->used = UNTOUCHED;
+                assert_int_equal(vtd_codec_decode_reply(codec, &reply, type, SEQUENCE, record.bytes,
+                                                        record.length, 0),
+                                 VTD_CODEC_E_MALFORMED);
+                assert_int_equal(codec->used, UNTOUCHED);
+        }
 }
 
 static void test_a_record_cut_anywhere_is_malformed(void **state)
@@ -711,9 +752,15 @@ static void test_a_reply_must_answer_the_request(void **state)
         assert_int_equal(DECODE(VTD_REQUEST_MAP_MEMORY, SEQUENCE, 0), VTD_CODEC_E_MALFORMED);
         record.bytes[8] = VTD_FRAME_REPLY | VTD_FRAME_REFUSAL;
         assert_int_equal(DECODE(VTD_REQUEST_MAP_MEMORY, SEQUENCE, 0), VTD_CODEC_E_MALFORMED);
-        record.bytes[6] = 0; /* type 0 asked for and answered */
+        record.bytes[6] = 0; /* what was never asked for, and an empty body */
         record.bytes[8] = VTD_FRAME_REPLY;
+        record.bytes[10] = 0;
+        length = VTD_FRAME_HEADER_SIZE;
         assert_int_equal(DECODE(0, SEQUENCE, 0), VTD_CODEC_E_MALFORMED);
+        record.bytes[6] = VTD_REQUEST_TYPE_END;
+        assert_int_equal(DECODE(VTD_REQUEST_TYPE_END, SEQUENCE, 0), VTD_CODEC_E_MALFORMED);
+        record.bytes[6] = VTD_REQUEST_INVALIDATE; /* the same record, asked for */
+        assert_int_equal(DECODE(VTD_REQUEST_INVALIDATE, SEQUENCE, 0), 0);
 #undef DECODE
 }
 
@@ -1407,6 +1454,7 @@ int main(void)
                 cmocka_unit_test(test_largest_replies_round_trip),
                 cmocka_unit_test(test_a_request_with_any_wrong_header_field_is_malformed),
                 cmocka_unit_test(test_descriptors_must_be_as_the_table_says),
+                cmocka_unit_test(test_bodies_outside_the_limits_are_not_looked_at),
                 cmocka_unit_test(test_a_record_cut_anywhere_is_malformed),
                 cmocka_unit_test(test_a_body_cut_anywhere_is_malformed_or_whole),
                 cmocka_unit_test(test_a_reply_must_answer_the_request),
