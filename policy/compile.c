@@ -365,9 +365,7 @@ static void read_events(struct compiler *compiler, const char *text, size_t size
 int vtd_policy_compile_traced(struct vtd_policy *policy, struct vtd_policy_lines *lines,
                               const char *file, const char *text, size_t size, struct vtd_log *log)
 {
-        struct compiler compiler = {
-                .report = {.file = file, .log = log}
-        };
+        struct compiler compiler = {.report = {.file = file, .log = log}};
         size_t file_size = strlen(file);
         struct vtd_policy_shown shown;
         int result;

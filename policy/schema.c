@@ -22,80 +22,69 @@
         KEPT_IN(struct vtd_policy, limits[index].value),                                           \
                 .line_offset = offsetof(struct vtd_policy, limits[index].line)
 
-static const struct vtd_schema_word width_words[] = {
-        {"48", 48},
-        {"57", 57},
-        {NULL, 0 }
-};
-static const struct vtd_schema_word model_words[] = {
-        {"edu", 1},
-        {NULL,  0}
-};
+static const struct vtd_schema_word width_words[] = {{"48", 48}, {"57", 57}, {NULL, 0}};
+static const struct vtd_schema_word model_words[] = {{"edu", 1}, {NULL, 0}};
 static const struct vtd_schema_word mode_words[] = {
         {"passthrough", VTD_POLICY_MODE_PASSTHROUGH},
         {"first-stage", VTD_POLICY_MODE_FIRST_STAGE},
-        {NULL,          0                          },
+        {NULL, 0},
 };
 /* The bits of VTD_FIRST_STAGE_*, which policy/ cannot see; tests/unit/test-policy.c compares. */
 static const struct vtd_schema_word flag_words[] = {
-        {"sre",  0x1},
+        {"sre", 0x1},
         {"eafe", 0x2},
-        {"wpe",  0x4},
-        {NULL,   0  },
+        {"wpe", 0x4},
+        {NULL, 0},
 };
 static const struct vtd_schema_word exception_words[] = {
-        {"shared-group",     VTD_POLICY_ALLOW_SHARED_GROUP    },
-        {"no-reset",         VTD_POLICY_ALLOW_NO_RESET        },
+        {"shared-group", VTD_POLICY_ALLOW_SHARED_GROUP},
+        {"no-reset", VTD_POLICY_ALLOW_NO_RESET},
         {"no-snoop-control", VTD_POLICY_ALLOW_NO_SNOOP_CONTROL},
-        {NULL,               0                                },
+        {NULL, 0},
 };
 
-#define ROW(...)                                                                                   \
-        {                                                                                          \
-                __VA_ARGS__                                                                        \
-        }
 #define TENANT(name, kind) .section = VTD_SCHEMA_TENANT, .key = name, .type = VTD_SCHEMA_##kind
 #define VM(name, kind)     .section = VTD_SCHEMA_VM, .key = name, .type = VTD_SCHEMA_##kind
 #define DEVICE(name, kind) .section = VTD_SCHEMA_DEVICE, .key = name, .type = VTD_SCHEMA_##kind
 
 /* FORMAT.md gives the reason for every default and range. */
 static const struct vtd_schema_row rows[] = {
-        ROW(TENANT("tenant", HEADER), .required = true),
-        ROW(TENANT("name", TENANT_NAME), .required = true),
-        ROW(TENANT("uid", NUMBER), .required = true, .minimum = 0, .maximum = UINT32_MAX - 1,
-            POLICY_FIELD(uid)),
-        ROW(TENANT("vms", NUMBER), .initial = 1, .minimum = 1, .maximum = 64, POLICY_FIELD(vms)),
+        {TENANT("tenant", HEADER), .required = true},
+        {TENANT("name", TENANT_NAME), .required = true},
+        {TENANT("uid", NUMBER), .required = true, .minimum = 0, .maximum = UINT32_MAX - 1,
+         POLICY_FIELD(uid)},
+        {TENANT("vms", NUMBER), .initial = 1, .minimum = 1, .maximum = 64, POLICY_FIELD(vms)},
 
-        ROW(VM("vm", HEADER), .required = true),
-        ROW(VM("memory", SIZE), .unit = "bytes", .required = true, .minimum = VTD_PAGE_SIZE,
-            .maximum = 4 * PIB, POLICY_LIMIT(VTD_POLICY_MEMORY)),
-        ROW(VM("mappings", NUMBER), .initial = 16, .minimum = 1, .maximum = VTD_LIMIT_MAPPINGS,
-            POLICY_LIMIT(VTD_POLICY_MAPPINGS)),
-        ROW(VM("devices", NUMBER), .initial = 1, .minimum = 1, .maximum = VTD_LIMIT_DEVICES,
-            POLICY_LIMIT(VTD_POLICY_DEVICES)),
-        ROW(VM("first-stage-tables", NUMBER), .initial = 0, .minimum = 0,
-            .maximum = VTD_LIMIT_FIRST_STAGE_TABLES, POLICY_LIMIT(VTD_POLICY_FIRST_STAGE_TABLES)),
-        ROW(VM("pasids", NUMBER), .initial = 0, .minimum = 0,
-            .maximum = VTD_LIMIT_ATTACHMENTS - VTD_LIMIT_DEVICES, POLICY_LIMIT(VTD_POLICY_PASIDS)),
-        ROW(VM("address-width", CHOICE), .unit = "bits", .initial = 48, .words = width_words,
-            POLICY_LIMIT(VTD_POLICY_ADDRESS_WIDTH)),
-        ROW(VM("modes", WORDS), .initial = VTD_POLICY_MODE_BLOCKED, .words = mode_words,
-            POLICY_FIELD(modes)),
-        ROW(VM("first-stage-flags", WORDS), .initial = 0, .words = flag_words,
-            POLICY_FIELD(first_stage_flags)),
-        ROW(VM("invalidate-rate", NUMBER), .unit = "entries/s", .initial = 200000,
-            .minimum = 1000 / VTD_LIMIT_INVALIDATE_DELAY_MS, .maximum = 10000000,
-            POLICY_LIMIT(VTD_POLICY_INVALIDATE_RATE)),
-        ROW(VM("invalidate-burst", NUMBER), .unit = "entries",
-            .initial = 8 * VTD_LIMIT_INVALIDATE_ENTRIES, .minimum = VTD_LIMIT_INVALIDATE_ENTRIES,
-            .maximum = 65536, POLICY_LIMIT(VTD_POLICY_INVALIDATE_BURST)),
+        {VM("vm", HEADER), .required = true},
+        {VM("memory", SIZE), .unit = "bytes", .required = true, .minimum = VTD_PAGE_SIZE,
+         .maximum = 4 * PIB, POLICY_LIMIT(VTD_POLICY_MEMORY)},
+        {VM("mappings", NUMBER), .initial = 16, .minimum = 1, .maximum = VTD_LIMIT_MAPPINGS,
+         POLICY_LIMIT(VTD_POLICY_MAPPINGS)},
+        {VM("devices", NUMBER), .initial = 1, .minimum = 1, .maximum = VTD_LIMIT_DEVICES,
+         POLICY_LIMIT(VTD_POLICY_DEVICES)},
+        {VM("first-stage-tables", NUMBER), .initial = 0, .minimum = 0,
+         .maximum = VTD_LIMIT_FIRST_STAGE_TABLES, POLICY_LIMIT(VTD_POLICY_FIRST_STAGE_TABLES)},
+        {VM("pasids", NUMBER), .initial = 0, .minimum = 0,
+         .maximum = VTD_LIMIT_ATTACHMENTS - VTD_LIMIT_DEVICES, POLICY_LIMIT(VTD_POLICY_PASIDS)},
+        {VM("address-width", CHOICE), .unit = "bits", .initial = 48, .words = width_words,
+         POLICY_LIMIT(VTD_POLICY_ADDRESS_WIDTH)},
+        {VM("modes", WORDS), .initial = VTD_POLICY_MODE_BLOCKED, .words = mode_words,
+         POLICY_FIELD(modes)},
+        {VM("first-stage-flags", WORDS), .initial = 0, .words = flag_words,
+         POLICY_FIELD(first_stage_flags)},
+        {VM("invalidate-rate", NUMBER), .unit = "entries/s", .initial = 200000,
+         .minimum = 1000 / VTD_LIMIT_INVALIDATE_DELAY_MS, .maximum = 10000000,
+         POLICY_LIMIT(VTD_POLICY_INVALIDATE_RATE)},
+        {VM("invalidate-burst", NUMBER), .unit = "entries",
+         .initial = 8 * VTD_LIMIT_INVALIDATE_ENTRIES, .minimum = VTD_LIMIT_INVALIDATE_ENTRIES,
+         .maximum = 65536, POLICY_LIMIT(VTD_POLICY_INVALIDATE_BURST)},
 
-        ROW(DEVICE("device", HEADER), .repeatable = true, .maximum = VTD_LIMIT_DEVICES),
-        ROW(DEVICE("pci", PCI)),
-        ROW(DEVICE("simulated", MODEL), .words = model_words),
-        ROW(DEVICE("regions", BARS)),
-        ROW(DEVICE("allow", WORDS), .initial = 0, .words = exception_words,
-            KEPT_IN(struct vtd_policy_device, exceptions)),
+        {DEVICE("device", HEADER), .repeatable = true, .maximum = VTD_LIMIT_DEVICES},
+        {DEVICE("pci", PCI)},
+        {DEVICE("simulated", MODEL), .words = model_words},
+        {DEVICE("regions", BARS)},
+        {DEVICE("allow", WORDS), .initial = 0, .words = exception_words,
+         KEPT_IN(struct vtd_policy_device, exceptions)},
 };
 _Static_assert(VTD_ARRAY_SIZE(rows) == VTD_SCHEMA_ROWS, "VTD_SCHEMA_ROWS counts the rows");
 

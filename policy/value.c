@@ -16,7 +16,7 @@ static const struct vtd_schema_word suffixes[] = {
         {"MiB", UINT64_C(1) << 20},
         {"GiB", UINT64_C(1) << 30},
         {"TiB", UINT64_C(1) << 40},
-        {NULL,  0                },
+        {NULL, 0},
 };
 
 static void format_number(const struct vtd_schema_row *row, uint64_t value, char *out, size_t size)

@@ -55,42 +55,18 @@ static bool is_message_clean(const ProtobufCMessage *message, enum vtd_wire_pres
         return true;
 }
 
-/* Compares what is packed with what was received, so that no second copy is needed. */
-struct comparison {
-        ProtobufCBuffer base; /* first member: protobuf-c hands it back */
-        const uint8_t *expected;
-        size_t left;
-        bool equal;
-};
-
-static void compare(ProtobufCBuffer *buffer, size_t length, const uint8_t *data)
-{
-        struct comparison *comparison = (struct comparison *)buffer;
-
-        if (!comparison->equal || length == 0)
-                return;
-        if (length > comparison->left || memcmp(comparison->expected, data, length) != 0) {
-                comparison->equal = false;
-                return;
-        }
-        comparison->expected += length;
-        comparison->left -= length;
-}
-
 bool vtd_wire_is_canonical(const ProtobufCMessage *message, enum vtd_wire_presence presence,
                            const uint8_t *body, size_t length)
 {
-        struct comparison comparison = {
-                .base.append = compare,
-                .expected = body,
-                .left = length,
-                .equal = true,
-        };
+        uint8_t again[VTD_LIMIT_BODY];
 
         if (!is_message_clean(message, presence))
                 return false;
-        (void)protobuf_c_message_pack_to_buffer(message, &comparison.base);
-        return comparison.equal && comparison.left == 0;
+        /* The size is judged first, because packing does not know how much room there is. */
+        if (length > sizeof(again) || protobuf_c_message_get_packed_size(message) != length)
+                return false;
+        return protobuf_c_message_pack(message, again) == length &&
+               memcmp(again, body, length) == 0;
 }
 
 void vtd_wire_set_complete(ProtobufCMessage *message)

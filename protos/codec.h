@@ -18,8 +18,8 @@
 
 /*
  * Arena for one body.  A valid body needs at most 16448 bytes with protobuf-c 1.4.1: Invalidate
- * with 128 entries (tests/unit/test-codec.c measures it).  The rest is for a library that keeps
- * more notes; a hostile body that needs more than that is malformed.
+ * with 128 entries, which tests/unit/test-codec-hostile.c measures.  The rest is for a library that
+ * keeps more notes; a hostile body that needs more than that is malformed.
  */
 #define VTD_CODEC_ARENA_SIZE (32u * 1024u)
 

@@ -12,8 +12,8 @@
  *   fcntl    F_GET_SEALS
  *   close
  *
- * Not modelled: PASIDs (attaching one does nothing, as on a unit without them), attaching to an IOAS
- * id, memory decoding (always on), interrupts, faults.
+ * Not modelled: PASIDs (attaching one does nothing, as on a unit without them), attaching to the id
+ * of an IOAS, memory decoding (always on), interrupts, faults.
  */
 #include "broker/host.h"
 

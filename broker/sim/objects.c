@@ -54,7 +54,7 @@ static void object_remove(struct vtd_sim_objects *objects, struct vtd_sim_object
         *object = (struct vtd_sim_object){0};
 }
 
-/* What a nested-capable unit says of itself: no 5-level tables, no supervisor requests, no PASIDs. */
+/* A unit that can nest: no 5-level tables, no supervisor requests, no PASIDs. */
 uint64_t vtd_sim_cap(void)
 {
         return UINT64_C(6) |                                /* ND: 64K domain ids */

@@ -261,7 +261,7 @@ static void test_only_a_simulated_device_can_be_bound(void **state)
         assert_int_equal(lowest_free_fd(), before);
 }
 
-static void test_a_device_with_its_magic_damaged_is_refused(void **state)
+static void test_a_damaged_or_copied_device_is_refused(void **state)
 {
         struct machine *m = *state;
         struct vtd_sim_device_identity identity;
@@ -279,6 +279,13 @@ static void test_a_device_with_its_magic_damaged_is_refused(void **state)
         again = dup(fd);
         assert_int_equal(m->ops->bind(m->host, again, &id), VTD_HOST_E_INVALID);
         file->magic ^= 1;
+        again = make_memfd(8192, 0); /* the same bytes, but not sealed */
+        assert_int_equal(pwrite(again, file, sizeof(*file), 0), sizeof(*file));
+        assert_int_equal(m->ops->bind(m->host, again, &id), VTD_HOST_E_INVALID);
+        again = make_memfd(8192, 0);
+        assert_int_equal(pwrite(again, file, sizeof(*file), 0), sizeof(*file));
+        assert_int_equal(fcntl(again, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+        assert_int_equal(m->ops->bind(m->host, again, &id), VTD_HOST_E_INVALID);
         assert_int_equal(m->ops->bind(m->host, fd, &id), 0);
         file = vtd_sim_device_unmap(file);
 }
@@ -466,6 +473,7 @@ static void test_bus_mastering_off_and_reset_stop_dma(void **state)
         /* the attachment survives */
         store(m, 8 * KIB, 42);
         assert_int_equal(device_read(m, 8 * KIB), 42);
+        assert_int_equal(read_register(m, 0x24, 4), 0); /* not asked for */
         assert_int_equal(m->ops->reset(m->host, m->ioas), VTD_HOST_E_ABSENT);
         assert_int_equal(m->ops->bus_master(m->host, m->ioas, true), VTD_HOST_E_ABSENT);
 }
@@ -948,6 +956,25 @@ static void test_nested_translation_at_every_page_size(void **state)
         assert_int_equal(device_read(m, 5 * GIB + 8192 - 1) & 0xffff, 0x2010);
 }
 
+static void test_the_msi_window_is_not_translated(void **state)
+{
+        struct machine *m = *state;
+
+        put(m, m->root, 0xfedff000, 1, 20 * KIB | ALL);
+        put(m, m->root, 0xfee00000, 1, 24 * KIB | ALL);
+        put(m, m->root, 0xfeeff000, 1, 28 * KIB | ALL);
+        put(m, m->root, 0xfef00000, 1, 32 * KIB | ALL);
+        for (uint64_t gpa = 20 * KIB; gpa <= 32 * KIB; gpa += 4 * KIB)
+                store(m, gpa, 5);
+        assert_int_equal(attach(m, m->first), 0);
+        assert_int_equal(device_read(m, 0xfedff000), 5);
+        assert_int_equal(device_read(m, 0xfee00000), 0);
+        assert_int_equal(device_read(m, 0xfeeff000), 0);
+        assert_int_equal(device_read(m, 0xfef00000), 5);
+        device_write(m, 0xfee00000, 9);
+        assert_int_equal(load(m, 24 * KIB), 5);
+}
+
 static void test_permissions_of_every_level_count(void **state)
 {
         struct machine *m = *state;
@@ -969,11 +996,16 @@ static void test_permissions_of_every_level_count(void **state)
                 store(m, places[i], entry & ~US);
                 invalidate(m, 0, VTD_INVALIDATE_ALL, false);
                 assert_int_equal(device_read(m, iova), 0);
+                assert_int_equal(device_read(m, iova), 0);
                 store(m, places[i], entry & ~RW);
                 invalidate(m, 0, VTD_INVALIDATE_ALL, false);
                 device_write(m, iova, 99);
                 assert_int_equal(load(m, 24 * KIB), 5);
                 assert_int_equal(device_read(m, iova), 5);
+                /* also when the walk begins at the cached lowest table */
+                invalidate(m, iova, 1, true);
+                device_write(m, iova, 99);
+                assert_int_equal(load(m, 24 * KIB), 5);
                 store(m, places[i], entry);
                 invalidate(m, 0, VTD_INVALIDATE_ALL, false);
                 assert_int_equal(device_read(m, iova), 5);
@@ -1429,23 +1461,27 @@ static void test_unmapping_below_a_live_table_flushes_by_itself(void **state)
 {
         struct machine *m = *state;
         int fd = make_memfd(4 * MIB, F_SEAL_SHRINK), other = make_memfd(4 * MIB, F_SEAL_SHRINK);
-        uint64_t one = 1, two = 2, gpa = 4 * GIB;
+        uint64_t one = 1, two = 2, three = 3, gpa = 4 * GIB, leaf;
 
         assert_int_equal(pwrite(fd, &one, sizeof(one), 0), sizeof(one));
         assert_int_equal(pwrite(other, &two, sizeof(two), 0), sizeof(two));
+        assert_int_equal(pwrite(other, &three, sizeof(three), 4096), sizeof(three));
         assert_int_equal(m->ops->map_file(m->host, m->ioas, fd, 0, 4 * MIB, gpa), 0);
-        put(m, m->root, 16 * KIB, 1, gpa | ALL);
+        leaf = put(m, m->root, 16 * KIB, 1, gpa | ALL);
         put(m, m->root, 2 * MIB, 2, gpa | PS | ALL);
         assert_int_equal(attach(m, m->first), 0);
         assert_int_equal(device_read(m, 16 * KIB), 1);
         assert_int_equal(device_read(m, 2 * MIB), 1);
         assert_int_equal(m->ops->unmap(m->host, m->ioas, gpa, 4 * MIB), 0);
+        device_write(m, 2 * MIB, 9);
+        /* flushed, not only out of reach: what the guest has changed since is seen */
+        store(m, leaf, (gpa + 4096) | ALL);
+        assert_int_equal(m->ops->map_file(m->host, m->ioas, other, 0, 4 * MIB, gpa), 0);
+        assert_int_equal(device_read(m, 16 * KIB), 3);
+        assert_int_equal(device_read(m, 2 * MIB), 2);
+        assert_int_equal(m->ops->unmap(m->host, m->ioas, gpa, 4 * MIB), 0);
         assert_int_equal(device_read(m, 16 * KIB), 0);
         assert_int_equal(device_read(m, 2 * MIB), 0);
-        device_write(m, 2 * MIB, 9);
-        assert_int_equal(m->ops->map_file(m->host, m->ioas, other, 0, 4 * MIB, gpa), 0);
-        assert_int_equal(device_read(m, 16 * KIB), 2);
-        assert_int_equal(device_read(m, 2 * MIB), 2);
         (void)close(fd);
         (void)close(other);
 }
@@ -1538,7 +1574,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 ON_MACHINE(test_only_a_simulated_device_can_be_bound),
-                ON_MACHINE(test_a_device_with_its_magic_damaged_is_refused),
+                ON_MACHINE(test_a_damaged_or_copied_device_is_refused),
                 ON_MACHINE(test_a_device_is_bound_once_and_bind_resets_it),
                 ON_MACHINE(test_device_info_is_that_of_a_nesting_unit),
                 ON_MACHINE(test_host_takes_no_iommu_descriptor),
@@ -1566,6 +1602,7 @@ int main(void)
                 ON_MACHINE(test_replacement_has_a_gap),
                 ON_MACHINE(test_replacement_forgets_what_was_cached),
                 ON_MACHINE(test_nested_translation_at_every_page_size),
+                ON_MACHINE(test_the_msi_window_is_not_translated),
                 ON_MACHINE(test_permissions_of_every_level_count),
                 ON_MACHINE(test_reserved_bits_block),
                 ON_MACHINE(test_large_pages_have_reserved_address_bits),

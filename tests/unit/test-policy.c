@@ -142,12 +142,6 @@ struct refusal {
         const char *expected;
 };
 
-/* Not braces, which the formatter would align to the longest of the texts. */
-#define BAD(text, expected)                                                                        \
-        {                                                                                          \
-                text, expected                                                                     \
-        }
-
 static void expect_refusals(const struct refusal *refusals, size_t count)
 {
         for (size_t i = 0; i < count; i++)
@@ -235,14 +229,14 @@ static void test_each_word_is_its_own_bit(void **state)
                 const char *text;
                 uint32_t modes, flags, exceptions;
         } words[] = {
-                {"modes = passthrough\n" DEVICE,      3, 0,                    0},
-                {"modes = first-stage\n" DEVICE,      5, 0,                    0},
-                {"first-stage-flags = sre\n" DEVICE,  1, VTD_FIRST_STAGE_SRE,  0},
+                {"modes = passthrough\n" DEVICE, 3, 0, 0},
+                {"modes = first-stage\n" DEVICE, 5, 0, 0},
+                {"first-stage-flags = sre\n" DEVICE, 1, VTD_FIRST_STAGE_SRE, 0},
                 {"first-stage-flags = eafe\n" DEVICE, 1, VTD_FIRST_STAGE_EAFE, 0},
-                {"first-stage-flags = wpe\n" DEVICE,  1, VTD_FIRST_STAGE_WPE,  0},
-                {DEVICE "allow = shared-group\n",     1, 0,                    1},
-                {DEVICE "allow = no-reset\n",         1, 0,                    2},
-                {DEVICE "allow = no-snoop-control\n", 1, 0,                    4},
+                {"first-stage-flags = wpe\n" DEVICE, 1, VTD_FIRST_STAGE_WPE, 0},
+                {DEVICE "allow = shared-group\n", 1, 0, 1},
+                {DEVICE "allow = no-reset\n", 1, 0, 2},
+                {DEVICE "allow = no-snoop-control\n", 1, 0, 4},
         };
         struct vtd_policy policy;
         char text[512];
@@ -263,11 +257,11 @@ static void test_sizes_have_binary_suffixes_or_none(void **state)
                 const char *text;
                 uint64_t value;
         } sizes[] = {
-                {"4096",             4096         },
-                {"4KiB",             4096         },
-                {"1MiB",             1ull << 20   },
-                {"3GiB",             3ull << 30   },
-                {"4096TiB",          4096ull << 40},
+                {"4096", 4096},
+                {"4KiB", 4096},
+                {"1MiB", 1ull << 20},
+                {"3GiB", 3ull << 30},
+                {"4096TiB", 4096ull << 40},
                 {"4503599627370496", 4096ull << 40},
         };
         struct vtd_policy policy;
@@ -297,16 +291,15 @@ static void test_several_simulated_devices_of_one_model_are_granted(void **state
 static void test_the_first_line_must_be_the_format(void **state)
 {
         static const struct refusal refusals[] = {
-                BAD("format = 2\n" TENANT VM, "1:1: the first line is \"format = 2\"; it must be"),
-                BAD("format = 1 \n" TENANT VM, "1:1: the first line is \"format = 1 \""),
-                BAD("format=1\n" TENANT VM, "1:1: the first line is \"format=1\""),
-                BAD("\n" TENANT VM, "1:1: the first line is \"\""),
-                BAD("# comment\n" TENANT VM, "1:1: the first line is \"# comment\""),
-                BAD(TENANT VM, "1:1: the first line is \"[tenant]\""),
-                BAD("\xef\xbb\xbf" FORMAT TENANT VM,
-                    "1:1: the first line is \"\\xef\\xbb\\xbfformat"),
-                BAD(FORMAT TENANT VM FORMAT, "7:1: [vm] has no key \"format\"; allowed: memory, "),
-                BAD(FORMAT FORMAT TENANT VM, "2:1: a key before the first section"),
+                {"format = 2\n" TENANT VM, "1:1: the first line is \"format = 2\"; it must be"},
+                {"format = 1 \n" TENANT VM, "1:1: the first line is \"format = 1 \""},
+                {"format=1\n" TENANT VM, "1:1: the first line is \"format=1\""},
+                {"\n" TENANT VM, "1:1: the first line is \"\""},
+                {"# comment\n" TENANT VM, "1:1: the first line is \"# comment\""},
+                {TENANT VM, "1:1: the first line is \"[tenant]\""},
+                {"\xef\xbb\xbf" FORMAT TENANT VM, "1:1: the first line is \"\\xef\\xbb\\xbfformat"},
+                {FORMAT TENANT VM FORMAT, "7:1: [vm] has no key \"format\"; allowed: memory, "},
+                {FORMAT FORMAT TENANT VM, "2:1: a key before the first section"},
         };
 
         (void)state;
@@ -333,22 +326,20 @@ static void test_only_printable_ascii_lines_are_read(void **state)
 {
         static const char nul[] = FORMAT TENANT "# a\0b\n" VM;
         static const struct refusal refusals[] = {
-                BAD(FORMAT "[tenant]\nname =\tblue\nuid = 1000\n" VM,
-                    "3:7: byte 0x09: tabs are not"),
-                BAD(FORMAT "[tenant]\nname = blue\r\nuid = 1000\n" VM,
-                    "3:12: byte 0x0d: carriage returns (lines end with a line feed alone) are not"),
-                BAD(FORMAT TENANT "# caf\xc3\xa9\n" VM, "5:6: byte 0xc3: bytes that are not ASCII"),
-                BAD(FORMAT TENANT VM "devices = 1\x7f\n", "7:12: byte 0x7f: control characters"),
-                BAD(FORMAT TENANT VM "devices = 1\x1b\n", "7:12: byte 0x1b: control characters"),
-                BAD(FORMAT TENANT VM "devices = 1 \n", "7:12: blanks at the end of a line"),
-                BAD(FORMAT TENANT VM "devices = 1   \n", "7:12: blanks at the end of a line"),
-                BAD(FORMAT TENANT VM "[device net] \npci = 0000:00:04.0\n",
-                    "7:13: blanks at the end"),
-                BAD(FORMAT TENANT VM "# comment \n", "7:10: blanks at the end of a line"),
-                BAD(FORMAT TENANT VM " \n", "7:1: blanks at the end of a line"),
-                BAD(FORMAT TENANT VM " devices = 1\n", "7:1: blanks at the beginning of a line"),
-                BAD(FORMAT TENANT VM "devices = 1", "7:12: the last line does not end with a line"),
-                BAD(FORMAT TENANT VM "# cut", "7:6: the last line does not end with a line feed"),
+                {FORMAT "[tenant]\nname =\tblue\nuid = 1000\n" VM, "3:7: byte 0x09: tabs are not"},
+                {FORMAT "[tenant]\nname = blue\r\nuid = 1000\n" VM,
+                 "3:12: byte 0x0d: carriage returns (lines end with a line feed alone) are not"},
+                {FORMAT TENANT "# caf\xc3\xa9\n" VM, "5:6: byte 0xc3: bytes that are not ASCII"},
+                {FORMAT TENANT VM "devices = 1\x7f\n", "7:12: byte 0x7f: control characters"},
+                {FORMAT TENANT VM "devices = 1\x1b\n", "7:12: byte 0x1b: control characters"},
+                {FORMAT TENANT VM "devices = 1 \n", "7:12: blanks at the end of a line"},
+                {FORMAT TENANT VM "devices = 1   \n", "7:12: blanks at the end of a line"},
+                {FORMAT TENANT VM "[device net] \npci = 0000:00:04.0\n", "7:13: blanks at the end"},
+                {FORMAT TENANT VM "# comment \n", "7:10: blanks at the end of a line"},
+                {FORMAT TENANT VM " \n", "7:1: blanks at the end of a line"},
+                {FORMAT TENANT VM " devices = 1\n", "7:1: blanks at the beginning of a line"},
+                {FORMAT TENANT VM "devices = 1", "7:12: the last line does not end with a line"},
+                {FORMAT TENANT VM "# cut", "7:6: the last line does not end with a line feed"},
         };
 
         (void)state;
@@ -412,27 +403,27 @@ static void test_lines_and_files_are_bounded(void **state)
 static void test_malformed_headers_and_pairs_are_refused_in_place(void **state)
 {
         static const struct refusal refusals[] = {
-                BAD(FORMAT TENANT VM "[device net\npci = 0000:00:04.0\n", "7:12: \"]\" is missing"),
-                BAD(FORMAT TENANT VM "[device net] # c\n", "7:13: nothing may follow \"]\""),
-                BAD(FORMAT TENANT VM "[]\n", "7:2: a section header is"),
-                BAD(FORMAT TENANT VM "[ device net]\n", "7:2: a section header is"),
-                BAD(FORMAT TENANT VM "[Device net]\n", "7:2: a section header is"),
-                BAD(FORMAT TENANT VM "[device\"net]\n", "7:8: a section header is"),
-                BAD(FORMAT TENANT VM "[device  net]\n", "7:9: exactly one blank and a name"),
-                BAD(FORMAT TENANT VM "[device ]\n", "7:9: exactly one blank and a name"),
-                BAD(FORMAT TENANT VM "= 1\n", "7:1: expected \"[section]\", \"key = value\""),
-                BAD(FORMAT TENANT VM "Devices = 1\n", "7:1: expected \"[section]\""),
-                BAD(FORMAT TENANT VM "-devices = 1\n", "7:1: expected \"[section]\""),
-                BAD(FORMAT TENANT VM "; comment\n", "7:1: expected \"[section]\""),
-                BAD(FORMAT TENANT VM "devices\n", "7:8: expected \" = \""),
-                BAD(FORMAT TENANT VM "devices=1\n", "7:8: expected \" = \""),
-                BAD(FORMAT TENANT VM "devices =1\n", "7:8: expected \" = \""),
-                BAD(FORMAT TENANT VM "devices  = 1\n", "7:8: expected \" = \""),
-                BAD(FORMAT TENANT VM "devices: 1\n", "7:8: expected \" = \""),
-                BAD(FORMAT TENANT VM "devices[de] = 1\n", "7:8: expected \" = \""),
-                BAD(FORMAT TENANT VM "devices =\n", "7:10: a value is missing behind \"=\""),
-                BAD(FORMAT TENANT VM "devices =  1\n", "7:11: exactly one blank stands between"),
-                BAD(FORMAT TENANT VM "devices = 1 # one\n", "7:13: \"#\" in a value"),
+                {FORMAT TENANT VM "[device net\npci = 0000:00:04.0\n", "7:12: \"]\" is missing"},
+                {FORMAT TENANT VM "[device net] # c\n", "7:13: nothing may follow \"]\""},
+                {FORMAT TENANT VM "[]\n", "7:2: a section header is"},
+                {FORMAT TENANT VM "[ device net]\n", "7:2: a section header is"},
+                {FORMAT TENANT VM "[Device net]\n", "7:2: a section header is"},
+                {FORMAT TENANT VM "[device\"net]\n", "7:8: a section header is"},
+                {FORMAT TENANT VM "[device  net]\n", "7:9: exactly one blank and a name"},
+                {FORMAT TENANT VM "[device ]\n", "7:9: exactly one blank and a name"},
+                {FORMAT TENANT VM "= 1\n", "7:1: expected \"[section]\", \"key = value\""},
+                {FORMAT TENANT VM "Devices = 1\n", "7:1: expected \"[section]\""},
+                {FORMAT TENANT VM "-devices = 1\n", "7:1: expected \"[section]\""},
+                {FORMAT TENANT VM "; comment\n", "7:1: expected \"[section]\""},
+                {FORMAT TENANT VM "devices\n", "7:8: expected \" = \""},
+                {FORMAT TENANT VM "devices=1\n", "7:8: expected \" = \""},
+                {FORMAT TENANT VM "devices =1\n", "7:8: expected \" = \""},
+                {FORMAT TENANT VM "devices  = 1\n", "7:8: expected \" = \""},
+                {FORMAT TENANT VM "devices: 1\n", "7:8: expected \" = \""},
+                {FORMAT TENANT VM "devices[de] = 1\n", "7:8: expected \" = \""},
+                {FORMAT TENANT VM "devices =\n", "7:10: a value is missing behind \"=\""},
+                {FORMAT TENANT VM "devices =  1\n", "7:11: exactly one blank stands between"},
+                {FORMAT TENANT VM "devices = 1 # one\n", "7:13: \"#\" in a value"},
         };
 
         (void)state;
@@ -440,29 +431,29 @@ static void test_malformed_headers_and_pairs_are_refused_in_place(void **state)
 }
 
 static const struct refusal bad_keys[] = {
-        BAD(GOOD "[devices x]\nfoo = 1\n", "9:2: section \"devices\" is not known; allowed: "
-                                           "[tenant], [vm], [device NAME]"),
-        BAD(GOOD "[tenant]\nname = red\n", "9:1: [tenant] is on line 2 already; one is"),
-        BAD(GOOD "[vm]\nmemory = 2GiB\n", "9:1: [vm] is on line 5 already; one is allowed"),
-        BAD(GOOD "[device net]\npci = 0000:00:05.0\n",
-            "9:9: [device net] is on line 7 already; one section for each"),
-        BAD(GOOD "[device]\npci = 0000:00:05.0\n", "9:8: [device] lacks a name; allowed: "
-                                                   "[device NAME]"),
-        BAD(FORMAT TENANT "[vm x]\nmemory = 1GiB\n", "5:4: [vm] has a name; allowed: [vm] "),
-        BAD(FORMAT "[tenant a]\nname = b\n" VM, "2:8: [tenant] has a name; allowed: [tenant]"),
-        BAD(FORMAT "uid = 1\n" TENANT VM, "2:1: a key before the first section"),
-        BAD(GOOD "memory = 1GiB\n", "9:1: [device] has no key \"memory\"; allowed: pci, "
-                                    "simulated, regions, allow"),
-        BAD(FORMAT TENANT "gid = 1\n" VM, "5:1: [tenant] has no key \"gid\"; allowed: name, "
-                                          "uid, vms"),
-        BAD(FORMAT TENANT "[vm]\nmemry = 1GiB\n",
-            "6:1: [vm] has no key \"memry\"; allowed: memory, mappings, devices, "
-            "first-stage-tables, pasids, address-width, modes, first-stage-flags, "
-            "invalidate-rate, invalidate-burst"),
-        BAD(FORMAT TENANT "uid = 1000\n" VM, "5:1: \"uid\" is on line 4 already; it is "),
-        BAD(FORMAT TENANT VM "memory = 1GiB\n", "7:1: \"memory\" is on line 6 already"),
-        BAD(GOOD "pci = 0000:00:04.0\n", "9:1: \"pci\" is on line 8 already; it is allowed"),
-        BAD(GOOD "regions = 0:r\nregions = 0:r\n", "10:1: \"regions\" is on line 9 already"),
+        {GOOD "[devices x]\nfoo = 1\n", "9:2: section \"devices\" is not known; allowed: "
+                                        "[tenant], [vm], [device NAME]"},
+        {GOOD "[tenant]\nname = red\n", "9:1: [tenant] is on line 2 already; one is"},
+        {GOOD "[vm]\nmemory = 2GiB\n", "9:1: [vm] is on line 5 already; one is allowed"},
+        {GOOD "[device net]\npci = 0000:00:05.0\n",
+         "9:9: [device net] is on line 7 already; one section for each"},
+        {GOOD "[device]\npci = 0000:00:05.0\n", "9:8: [device] lacks a name; allowed: "
+                                                "[device NAME]"},
+        {FORMAT TENANT "[vm x]\nmemory = 1GiB\n", "5:4: [vm] has a name; allowed: [vm] "},
+        {FORMAT "[tenant a]\nname = b\n" VM, "2:8: [tenant] has a name; allowed: [tenant]"},
+        {FORMAT "uid = 1\n" TENANT VM, "2:1: a key before the first section"},
+        {GOOD "memory = 1GiB\n", "9:1: [device] has no key \"memory\"; allowed: pci, "
+                                 "simulated, regions, allow"},
+        {FORMAT TENANT "gid = 1\n" VM, "5:1: [tenant] has no key \"gid\"; allowed: name, "
+                                       "uid, vms"},
+        {FORMAT TENANT "[vm]\nmemry = 1GiB\n",
+         "6:1: [vm] has no key \"memry\"; allowed: memory, mappings, devices, "
+         "first-stage-tables, pasids, address-width, modes, first-stage-flags, "
+         "invalidate-rate, invalidate-burst"},
+        {FORMAT TENANT "uid = 1000\n" VM, "5:1: \"uid\" is on line 4 already; it is "},
+        {FORMAT TENANT VM "memory = 1GiB\n", "7:1: \"memory\" is on line 6 already"},
+        {GOOD "pci = 0000:00:04.0\n", "9:1: \"pci\" is on line 8 already; it is allowed"},
+        {GOOD "regions = 0:r\nregions = 0:r\n", "10:1: \"regions\" is on line 9 already"},
 };
 
 static void test_sections_and_keys_are_known_and_come_once(void **state)
@@ -474,19 +465,16 @@ static void test_sections_and_keys_are_known_and_come_once(void **state)
 static void test_what_is_required_is_missed(void **state)
 {
         static const struct refusal refusals[] = {
-                BAD(FORMAT TENANT, "5:1: the file ends without [vm], which is required"),
-                BAD(FORMAT VM DEVICE, "6:1: the file ends without [tenant], which is required"),
-                BAD(FORMAT "[tenant]\nuid = 1\n" VM,
-                    "2:1: [tenant] lacks the key \"name\", which is"),
-                BAD(FORMAT "[tenant]\nname = b\n" VM,
-                    "2:1: [tenant] lacks the key \"uid\", which is"),
-                BAD(FORMAT TENANT "[vm]\n",
-                    "5:1: [vm] lacks the key \"memory\", which is required"),
-                BAD(FORMAT TENANT VM "[device x]\nregions = 0:r\n",
-                    "7:1: [device x] has neither \"pci\" nor \"simulated\"; exactly one is "
-                    "required"),
-                BAD(GOOD "simulated = edu\n",
-                    "9:1: [device net] has \"pci\" and \"simulated\"; exactly one is allowed"),
+                {FORMAT TENANT, "5:1: the file ends without [vm], which is required"},
+                {FORMAT VM DEVICE, "6:1: the file ends without [tenant], which is required"},
+                {FORMAT "[tenant]\nuid = 1\n" VM, "2:1: [tenant] lacks the key \"name\", which is"},
+                {FORMAT "[tenant]\nname = b\n" VM, "2:1: [tenant] lacks the key \"uid\", which is"},
+                {FORMAT TENANT "[vm]\n", "5:1: [vm] lacks the key \"memory\", which is required"},
+                {FORMAT TENANT VM "[device x]\nregions = 0:r\n",
+                 "7:1: [device x] has neither \"pci\" nor \"simulated\"; exactly one is "
+                 "required"},
+                {GOOD "simulated = edu\n",
+                 "9:1: [device net] has \"pci\" and \"simulated\"; exactly one is allowed"},
         };
 
         (void)state;
@@ -499,18 +487,17 @@ static void test_names_have_safe_characters_and_lengths(void **state)
 #define DEVICED(name) FORMAT TENANT VM "[device " name "]\nsimulated = edu\n"
 #define LONG31        "0123456789abcdefghijklmnopqrstu"
         static const struct refusal refusals[] = {
-                BAD(NAMED(LONG31 "v"), "3:39: name is \"" LONG31 "v\"; allowed: 1 to 31 letters"),
-                BAD(NAMED(".blue"), "3:8: name is \".blue\"; allowed: 1 to 31 letters, digits"),
-                BAD(NAMED(".."), "3:8: name is \"..\"; allowed"),
-                BAD(NAMED("-blue"), "3:8: name is \"-blue\"; allowed"),
-                BAD(NAMED("a/b"), "3:9: name is \"a/b\"; allowed"),
-                BAD(NAMED("a b"), "3:9: name is \"a b\"; allowed"),
-                BAD(NAMED("a:b"), "3:9: name is \"a:b\"; allowed"),
-                BAD(NAMED("\"b\""), "3:8: name is \"\\x22b\\x22\"; allowed"),
-                BAD(DEVICED(LONG31 "v"),
-                    "7:40: the device is named \"" LONG31 "v\"; allowed: 1 to"),
-                BAD(DEVICED("a/b"), "7:10: the device is named \"a/b\"; allowed"),
-                BAD(DEVICED("a b"), "7:10: the device is named \"a b\"; allowed"),
+                {NAMED(LONG31 "v"), "3:39: name is \"" LONG31 "v\"; allowed: 1 to 31 letters"},
+                {NAMED(".blue"), "3:8: name is \".blue\"; allowed: 1 to 31 letters, digits"},
+                {NAMED(".."), "3:8: name is \"..\"; allowed"},
+                {NAMED("-blue"), "3:8: name is \"-blue\"; allowed"},
+                {NAMED("a/b"), "3:9: name is \"a/b\"; allowed"},
+                {NAMED("a b"), "3:9: name is \"a b\"; allowed"},
+                {NAMED("a:b"), "3:9: name is \"a:b\"; allowed"},
+                {NAMED("\"b\""), "3:8: name is \"\\x22b\\x22\"; allowed"},
+                {DEVICED(LONG31 "v"), "7:40: the device is named \"" LONG31 "v\"; allowed: 1 to"},
+                {DEVICED("a/b"), "7:10: the device is named \"a/b\"; allowed"},
+                {DEVICED("a b"), "7:10: the device is named \"a b\"; allowed"},
         };
         struct vtd_policy policy;
 
@@ -527,50 +514,50 @@ static void test_names_have_safe_characters_and_lengths(void **state)
 #define SIZE(text) FORMAT TENANT "[vm]\nmemory = " text "\n"
 #define KEY(text)  FORMAT TENANT VM text "\n"
 static const struct refusal bad_numbers[] = {
-        BAD(UID("-1"), "4:7: uid is \"-1\": a number begins with a digit, without a sign; "
-                       "allowed: 0 to 4294967294"),
-        BAD(UID("+1"), "4:7: uid is \"+1\": a number begins with a digit"),
-        BAD(UID("0x10"), "4:8: uid is \"0x10\": only digits make a number"),
-        BAD(UID("010"), "4:7: uid is \"010\": a number has no leading zero"),
-        BAD(UID("00"), "4:7: uid is \"00\": a number has no leading zero"),
-        BAD(UID("1 2"), "4:8: uid is \"1 2\": only digits make a number"),
-        BAD(UID("1KiB"), "4:8: uid is \"1KiB\": only digits make a number"),
-        BAD(UID("root"), "4:7: uid is \"root\": a number begins with a digit"),
-        BAD(UID("4294967295"), "4:7: uid is \"4294967295\": out of range; allowed: 0 to"),
-        BAD(UID("18446744073709551616"), "4:7: uid is \"18446744073709551616\": out of range"),
-        BAD(UID("99999999999999999999999999"), "4:7: uid is \"99999999999999999999999999\": "),
-        BAD(FORMAT TENANT "vms = 0\n" VM, "5:7: vms is \"0\": out of range; allowed: 1 to 64"),
-        BAD(FORMAT TENANT "vms = 65\n" VM, "5:7: vms is \"65\": out of range; allowed: 1 to"),
-        BAD(SIZE("0"), "6:10: memory is \"0\": out of range; allowed: 4KiB to 4096TiB, whole "
-                       "pages of 4KiB"),
-        BAD(SIZE("4097"), "6:10: memory is \"4097\": not a multiple of the page size"),
-        BAD(SIZE("5KiB"), "6:10: memory is \"5KiB\": not a multiple of the page size"),
-        BAD(SIZE("4097TiB"), "6:10: memory is \"4097TiB\": out of range"),
-        BAD(SIZE("16777216TiB"), "6:10: memory is \"16777216TiB\": out of range"),
-        BAD(SIZE("18446744073709551615TiB"), "6:10: memory is \"18446744073709551615TiB\": "),
-        BAD(SIZE("1 GiB"), "6:11: memory is \"1 GiB\": only KiB, MiB, GiB or TiB may follow"),
-        BAD(SIZE("1G"), "6:11: memory is \"1G\": only KiB, MiB, GiB or TiB may follow"),
-        BAD(SIZE("1GB"), "6:11: memory is \"1GB\": only KiB"),
-        BAD(SIZE("1gib"), "6:11: memory is \"1gib\": only KiB"),
-        BAD(SIZE("1.5GiB"), "6:11: memory is \"1.5GiB\": only KiB"),
-        BAD(SIZE("GiB"), "6:10: memory is \"GiB\": a number begins with a digit"),
-        BAD(KEY("mappings = 0"), "7:12: mappings is \"0\": out of range; allowed: 1 to 256"),
-        BAD(KEY("mappings = 257"), "7:12: mappings is \"257\": out of range"),
-        BAD(KEY("devices = 0"), "7:11: devices is \"0\": out of range; allowed: 1 to 16"),
-        BAD(KEY("devices = 17"), "7:11: devices is \"17\": out of range"),
-        BAD(KEY("first-stage-tables = 257"), "7:22: first-stage-tables is \"257\": out of "
-                                             "range; allowed: 0 to 256"),
-        BAD(KEY("pasids = 1009"), "7:10: pasids is \"1009\": out of range; allowed: 0 to "
-                                  "1008"),
-        BAD(KEY("invalidate-rate = 9"), "7:19: invalidate-rate is \"9\": out of range; "
-                                        "allowed: 10 to 10000000"),
-        BAD(KEY("invalidate-rate = 10000001"), "7:19: invalidate-rate is \"10000001\": out"),
-        BAD(KEY("invalidate-burst = 127"), "7:20: invalidate-burst is \"127\": out of range; "
-                                           "allowed: 128 to 65536"),
-        BAD(KEY("invalidate-burst = 65537"), "7:20: invalidate-burst is \"65537\": out of"),
-        BAD(KEY("address-width = 39"), "7:17: address-width is \"39\": not one of the "
-                                       "choices; allowed: 48 or 57"),
-        BAD(KEY("address-width = 048"), "7:17: address-width is \"048\": not one of the"),
+        {UID("-1"), "4:7: uid is \"-1\": a number begins with a digit, without a sign; "
+                    "allowed: 0 to 4294967294"},
+        {UID("+1"), "4:7: uid is \"+1\": a number begins with a digit"},
+        {UID("0x10"), "4:8: uid is \"0x10\": only digits make a number"},
+        {UID("010"), "4:7: uid is \"010\": a number has no leading zero"},
+        {UID("00"), "4:7: uid is \"00\": a number has no leading zero"},
+        {UID("1 2"), "4:8: uid is \"1 2\": only digits make a number"},
+        {UID("1KiB"), "4:8: uid is \"1KiB\": only digits make a number"},
+        {UID("root"), "4:7: uid is \"root\": a number begins with a digit"},
+        {UID("4294967295"), "4:7: uid is \"4294967295\": out of range; allowed: 0 to"},
+        {UID("18446744073709551616"), "4:7: uid is \"18446744073709551616\": out of range"},
+        {UID("99999999999999999999999999"), "4:7: uid is \"99999999999999999999999999\": "},
+        {FORMAT TENANT "vms = 0\n" VM, "5:7: vms is \"0\": out of range; allowed: 1 to 64"},
+        {FORMAT TENANT "vms = 65\n" VM, "5:7: vms is \"65\": out of range; allowed: 1 to"},
+        {SIZE("0"), "6:10: memory is \"0\": out of range; allowed: 4KiB to 4096TiB, whole "
+                    "pages of 4KiB"},
+        {SIZE("4097"), "6:10: memory is \"4097\": not a multiple of the page size"},
+        {SIZE("5KiB"), "6:10: memory is \"5KiB\": not a multiple of the page size"},
+        {SIZE("4097TiB"), "6:10: memory is \"4097TiB\": out of range"},
+        {SIZE("16777216TiB"), "6:10: memory is \"16777216TiB\": out of range"},
+        {SIZE("18446744073709551615TiB"), "6:10: memory is \"18446744073709551615TiB\": "},
+        {SIZE("1 GiB"), "6:11: memory is \"1 GiB\": only KiB, MiB, GiB or TiB may follow"},
+        {SIZE("1G"), "6:11: memory is \"1G\": only KiB, MiB, GiB or TiB may follow"},
+        {SIZE("1GB"), "6:11: memory is \"1GB\": only KiB"},
+        {SIZE("1gib"), "6:11: memory is \"1gib\": only KiB"},
+        {SIZE("1.5GiB"), "6:11: memory is \"1.5GiB\": only KiB"},
+        {SIZE("GiB"), "6:10: memory is \"GiB\": a number begins with a digit"},
+        {KEY("mappings = 0"), "7:12: mappings is \"0\": out of range; allowed: 1 to 256"},
+        {KEY("mappings = 257"), "7:12: mappings is \"257\": out of range"},
+        {KEY("devices = 0"), "7:11: devices is \"0\": out of range; allowed: 1 to 16"},
+        {KEY("devices = 17"), "7:11: devices is \"17\": out of range"},
+        {KEY("first-stage-tables = 257"), "7:22: first-stage-tables is \"257\": out of "
+                                          "range; allowed: 0 to 256"},
+        {KEY("pasids = 1009"), "7:10: pasids is \"1009\": out of range; allowed: 0 to "
+                               "1008"},
+        {KEY("invalidate-rate = 9"), "7:19: invalidate-rate is \"9\": out of range; "
+                                     "allowed: 10 to 10000000"},
+        {KEY("invalidate-rate = 10000001"), "7:19: invalidate-rate is \"10000001\": out"},
+        {KEY("invalidate-burst = 127"), "7:20: invalidate-burst is \"127\": out of range; "
+                                        "allowed: 128 to 65536"},
+        {KEY("invalidate-burst = 65537"), "7:20: invalidate-burst is \"65537\": out of"},
+        {KEY("address-width = 39"), "7:17: address-width is \"39\": not one of the "
+                                    "choices; allowed: 48 or 57"},
+        {KEY("address-width = 048"), "7:17: address-width is \"048\": not one of the"},
 };
 
 static void test_numbers_are_canonical_and_in_range(void **state)
@@ -582,36 +569,31 @@ static void test_numbers_are_canonical_and_in_range(void **state)
 static void test_lists_hold_known_items_once_each(void **state)
 {
         static const struct refusal refusals[] = {
-                BAD(KEY("modes = nested"), "7:9: modes has \"nested\": not a word known here; "
-                                           "allowed: passthrough, first-stage"),
-                BAD(KEY("modes = blocked"), "7:9: modes has \"blocked\": not a word known here"),
-                BAD(KEY("modes = none"), "7:9: modes has \"none\": not a word known here"),
-                BAD(KEY("modes = passthrough, passthrough"),
-                    "7:22: modes has \"passthrough\": named "
-                    "twice"),
-                BAD(KEY("modes = passthrough,first-stage"),
-                    "7:21: one blank and another item must"),
-                BAD(KEY("modes = passthrough,  first-stage"), "7:21: one blank and another item"),
-                BAD(KEY("modes = passthrough first-stage"), "7:9: modes has \"passthrough "
-                                                            "first-stage\": not a word"),
-                BAD(KEY("modes = passthrough,"), "7:21: one blank and another item must follow"),
-                BAD(KEY("modes = , passthrough"), "7:9: an item is missing before \",\""),
-                BAD(KEY("modes = passthrough , first-stage"),
-                    "7:9: modes has \"passthrough \": not"),
-                BAD(KEY("first-stage-flags = sre, ats"),
-                    "7:26: first-stage-flags has \"ats\": not a "
-                    "word known here; allowed: sre, eafe, wpe"),
-                BAD(GOOD "allow = all\n", "9:9: allow has \"all\": not a word known here; allowed: "
-                                          "shared-group, no-reset, no-snoop-control"),
-                BAD(GOOD "regions = 6:r\n",
-                    "9:11: regions has \"6:r\"; allowed: BAR:r or BAR:rw, BAR "
-                    "0 to 5"),
-                BAD(GOOD "regions = 0\n", "9:11: regions has \"0\"; allowed"),
-                BAD(GOOD "regions = 0:w\n", "9:11: regions has \"0:w\"; allowed"),
-                BAD(GOOD "regions = 0:rwx\n", "9:11: regions has \"0:rwx\"; allowed"),
-                BAD(GOOD "regions = 00:r\n", "9:11: regions has \"00:r\"; allowed"),
-                BAD(GOOD "regions = 0:rw, 2:r, 0:r\n", "9:22: regions has BAR 0 twice"),
-                BAD(GOOD "regions = 0:rw,2:r\n", "9:16: one blank and another item must follow"),
+                {KEY("modes = nested"), "7:9: modes has \"nested\": not a word known here; "
+                                        "allowed: passthrough, first-stage"},
+                {KEY("modes = blocked"), "7:9: modes has \"blocked\": not a word known here"},
+                {KEY("modes = none"), "7:9: modes has \"none\": not a word known here"},
+                {KEY("modes = passthrough, passthrough"), "7:22: modes has \"passthrough\": named "
+                                                          "twice"},
+                {KEY("modes = passthrough,first-stage"), "7:21: one blank and another item must"},
+                {KEY("modes = passthrough,  first-stage"), "7:21: one blank and another item"},
+                {KEY("modes = passthrough first-stage"), "7:9: modes has \"passthrough "
+                                                         "first-stage\": not a word"},
+                {KEY("modes = passthrough,"), "7:21: one blank and another item must follow"},
+                {KEY("modes = , passthrough"), "7:9: an item is missing before \",\""},
+                {KEY("modes = passthrough , first-stage"), "7:9: modes has \"passthrough \": not"},
+                {KEY("first-stage-flags = sre, ats"), "7:26: first-stage-flags has \"ats\": not a "
+                                                      "word known here; allowed: sre, eafe, wpe"},
+                {GOOD "allow = all\n", "9:9: allow has \"all\": not a word known here; allowed: "
+                                       "shared-group, no-reset, no-snoop-control"},
+                {GOOD "regions = 6:r\n", "9:11: regions has \"6:r\"; allowed: BAR:r or BAR:rw, BAR "
+                                         "0 to 5"},
+                {GOOD "regions = 0\n", "9:11: regions has \"0\"; allowed"},
+                {GOOD "regions = 0:w\n", "9:11: regions has \"0:w\"; allowed"},
+                {GOOD "regions = 0:rwx\n", "9:11: regions has \"0:rwx\"; allowed"},
+                {GOOD "regions = 00:r\n", "9:11: regions has \"00:r\"; allowed"},
+                {GOOD "regions = 0:rw, 2:r, 0:r\n", "9:22: regions has BAR 0 twice"},
+                {GOOD "regions = 0:rw,2:r\n", "9:16: one blank and another item must follow"},
         };
 
         (void)state;
@@ -622,23 +604,23 @@ static void test_devices_are_canonical_distinct_and_of_one_kind(void **state)
 {
 #define PCI(text) FORMAT TENANT VM "[device x]\npci = " text "\n"
         static const struct refusal refusals[] = {
-                BAD(PCI("00:04.0"), "8:9: pci is \"00:04.0\"; allowed: domain:bus:device.function"),
-                BAD(PCI("0000:00:04"), "8:17: pci is \"0000:00:04\"; allowed"),
-                BAD(PCI("0000:00:04."), "8:18: pci is \"0000:00:04.\"; allowed"),
-                BAD(PCI("0000:00:04.8"), "8:18: pci is \"0000:00:04.8\"; allowed"),
-                BAD(PCI("0000:00:20.0"), "8:15: pci is \"0000:00:20.0\"; allowed"),
-                BAD(PCI("0000:0A:04.0"), "8:13: pci is \"0000:0A:04.0\"; allowed"),
-                BAD(PCI("0000:00:04.00"), "8:19: pci is \"0000:00:04.00\"; allowed"),
-                BAD(PCI("10000:00:04.0"), "8:11: pci is \"10000:00:04.0\"; allowed"),
-                BAD(PCI("0000-00-04.0"), "8:11: pci is \"0000-00-04.0\"; allowed"),
-                BAD(FORMAT TENANT VM "[device x]\nsimulated = nic\n",
-                    "8:13: simulated is \"nic\"; allowed: edu"),
-                BAD(GOOD "[device b]\npci = 0000:00:04.0\n",
-                    "10:7: 0000:00:04.0 is [device net] on line 7 already; one section for each"),
-                BAD(GOOD "[device b]\nsimulated = edu\n",
-                    "10:1: \"simulated\" here, but \"pci\" in [device net] on line 7; all devices "
-                    "of "
-                    "a file are of one kind"),
+                {PCI("00:04.0"), "8:9: pci is \"00:04.0\"; allowed: domain:bus:device.function"},
+                {PCI("0000:00:04"), "8:17: pci is \"0000:00:04\"; allowed"},
+                {PCI("0000:00:04."), "8:18: pci is \"0000:00:04.\"; allowed"},
+                {PCI("0000:00:04.8"), "8:18: pci is \"0000:00:04.8\"; allowed"},
+                {PCI("0000:00:20.0"), "8:15: pci is \"0000:00:20.0\"; allowed"},
+                {PCI("0000:0A:04.0"), "8:13: pci is \"0000:0A:04.0\"; allowed"},
+                {PCI("0000:00:04.00"), "8:19: pci is \"0000:00:04.00\"; allowed"},
+                {PCI("10000:00:04.0"), "8:11: pci is \"10000:00:04.0\"; allowed"},
+                {PCI("0000-00-04.0"), "8:11: pci is \"0000-00-04.0\"; allowed"},
+                {FORMAT TENANT VM "[device x]\nsimulated = nic\n",
+                 "8:13: simulated is \"nic\"; allowed: edu"},
+                {GOOD "[device b]\npci = 0000:00:04.0\n",
+                 "10:7: 0000:00:04.0 is [device net] on line 7 already; one section for each"},
+                {GOOD "[device b]\nsimulated = edu\n",
+                 "10:1: \"simulated\" here, but \"pci\" in [device net] on line 7; all devices "
+                 "of "
+                 "a file are of one kind"},
         };
 
         (void)state;
@@ -974,44 +956,19 @@ static void replace_bytes(char *text, size_t *length, size_t place, size_t old,
         *length += size - old;
 }
 
+static const char *const mutation_words[] = {
+        "0",        "1",         "18446744073709551616", "4096",    "TiB",          "KiB",
+        "[vm]\n",   " = ",       "[device x]\n",         ", ",      "pci = ",       "edu",
+        "57",       "\n",        "passthrough",          "0:rw",    "ffff:ff:1f.7", "#",
+        "sre",      "uid = ",    "simulated = edu\n",    "\r\n",    "format = 1\n", "[tenant]\n",
+        "no-reset", "vms = 7\n", "pasids = 9\n",         "devices", "\xc3\xa9",     "\t"};
+
 static void mutate(char *text, size_t *length, uint64_t *random)
 {
-        static const char *const words[] = {
-                "0",
-                "1",
-                "18446744073709551616",
-                "4096",
-                "TiB",
-                "KiB",
-                "[vm]\n",
-                " = ",
-                "[device x]\n",
-                ", ",
-                "pci = ",
-                "edu",
-                "57",
-                "\n",
-                "passthrough",
-                "0:rw",
-                "ffff:ff:1f.7",
-                "#",
-                "sre",
-                "uid = ",
-                "simulated = edu\n",
-                "\r\n",
-                "format = 1\n",
-                "[tenant]\n",
-                "no-reset",
-                "vms = 7\n",
-                "pasids = 9\n",
-                "devices",
-                "\xc3\xa9",
-                "\t",
-        };
         size_t place = random_below(random, *length + 1);
         size_t left = *length - place;
         size_t some = left == 0 ? 0 : random_below(random, left < 40 ? left : 40);
-        const char *word = words[random_below(random, VTD_ARRAY_SIZE(words))];
+        const char *word = mutation_words[random_below(random, VTD_ARRAY_SIZE(mutation_words))];
         char byte = (char)(next_random(random) >> 56);
 
         switch (random_below(random, 6)) {
