@@ -20,6 +20,7 @@ struct vtd_supervisor {
         int socket;          /* owned */
         uint32_t audit_lost; /* AUDIT records dropped since the last one that went out */
         bool drain;          /* DRAIN came */
+        bool greeted;        /* GREETED went out: Hello was accepted */
 };
 
 /* Takes over @socket. */

@@ -7,6 +7,7 @@
 #define VTD_FRONTEND_BACKEND_H
 
 #include "protos/message.h"
+#include "shared/log.h"
 
 enum {
         VTD_BACKEND_E_AGAIN = 1, /* no answer yet */
@@ -24,6 +25,7 @@ struct vtd_backend_ops {
         int (*submit)(struct vtd_backend *backend, struct vtd_request *request, int fd);
         /*
          * Fetches the answer to the submitted request; waits at most @timeout_ms milliseconds.
+         * With no request unanswered it only looks whether the connection is still there.
          * Returns 0; VTD_BACKEND_E_AGAIN, _LOST.
          */
         int (*collect)(struct vtd_backend *backend, struct vtd_reply *reply, int timeout_ms);
@@ -36,7 +38,11 @@ struct vtd_backend {
         const struct vtd_backend_ops *ops;
 };
 
-/* client.c: takes over the connected, non-blocking socket @fd.  Returns 0 or -ENOMEM. */
-int vtd_client_new(struct vtd_backend **out, int fd);
+/*
+ * client.c: takes over the connected, non-blocking socket @fd; what is wrong with the peer is
+ * reported through @log, which must outlive the client.  Returns 0, or -ENOMEM, and then @fd is
+ * still the caller's.
+ */
+int vtd_client_new(struct vtd_backend **out, int fd, struct vtd_log *log);
 
 #endif

@@ -19,6 +19,11 @@
 #define VTD_POLICY_VERSION   1u
 #define VTD_POLICY_FILE_NAME 63u
 
+/* Bits of vtd_policy.modes: 1 << (mode - 1) of enum vtd_attach_mode, which policy/ cannot see. */
+#define VTD_POLICY_MODE_BLOCKED     0x1u
+#define VTD_POLICY_MODE_PASSTHROUGH 0x2u
+#define VTD_POLICY_MODE_FIRST_STAGE 0x4u
+
 /* Index of vtd_policy.limits: what one VM may hold or do. */
 enum vtd_policy_limit_index {
         VTD_POLICY_MEMORY,             /* bytes of guest memory mapped at once */
@@ -70,12 +75,12 @@ struct vtd_policy {
         uint32_t uid_line;
         uint32_t vms; /* VMs of this tenant at once */
         uint32_t vms_line;
-        uint32_t modes; /* bit (mode - 1) of enum vtd_attach_mode; blocked is always granted */
+        uint32_t modes; /* bit (mode - 1) of enum vtd_attach_mode; bit 0, blocked, is always set */
         uint32_t modes_line;
         uint32_t first_stage_flags; /* VTD_FIRST_STAGE_* that may be used */
         uint32_t first_stage_flags_line;
         uint32_t n_devices;
-        uint32_t reserved;
+        uint32_t reserved[2]; /* two, so that no byte below the checksum is padding */
         struct vtd_policy_limit limits[VTD_POLICY_LIMIT_COUNT];
         struct vtd_policy_device devices[VTD_LIMIT_DEVICES];
 };

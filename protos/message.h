@@ -208,7 +208,7 @@ struct vtd_region_request {
         uint32_t region; /* unchecked */
         uint32_t width;  /* 1, 2, 4 or 8 */
         uint64_t offset; /* unchecked */
-        uint64_t value;  /* RegionWrite: fits width bytes */
+        uint64_t value;  /* RegionWrite: fits width bytes; RegionRead: 0 */
 };
 
 struct vtd_region_read_reply {
@@ -284,7 +284,7 @@ const char *vtd_status_name(enum vtd_status status);
 const char *vtd_reason_name(enum vtd_reason reason);
 const char *vtd_attach_mode_name(enum vtd_attach_mode mode);
 
-/* The class that @reason belongs to. */
+/* The class that @reason belongs to; VTD_STATUS_END when there is no such reason. */
 enum vtd_status vtd_reason_status(enum vtd_reason reason);
 
 #endif

@@ -30,6 +30,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 #define VTD_FRONTEND_REGISTER_PAGE_SIZE 4096u
 
 struct vtd_frontend;
@@ -67,7 +69,7 @@ struct vtd_frontend_callbacks {
 struct vtd_frontend_config {
         bool first_stage_1gib;  /* CAP.FS1GP */
         bool snoop_control;     /* ECAP.SC */
-        unsigned pasid_bits;    /* 0: no ECAP.PASID; else 1 to 20 (ECAP.PSS + 1) */
+        unsigned pasid_bits;    /* 0: no ECAP.PASID; 1 to 20 (ECAP.PSS + 1) is not built yet */
         unsigned fault_records; /* CAP.NFR + 1: 1 to 8 */
         unsigned address_bits;  /* CAP.MGAW + 1, the guest's DMA address width: 39 to 48 */
 };
@@ -82,7 +84,8 @@ struct vtd_frontend_config {
 /*
  * Creates a unit in reset state.  @callbacks is copied; @opaque is passed to each callback.
  * Returns 0 with *@out owned by the caller; -EINVAL when the configuration is impossible or a
- * required callback is missing; -ENOMEM.
+ * required callback is missing; -ENOTSUP when pasid_bits is not 0 (guest PASIDs are not built yet);
+ * -ENOMEM.
  */
 int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config *config,
                      const struct vtd_frontend_callbacks *callbacks, void *opaque);
@@ -125,8 +128,10 @@ struct vtd_frontend_broker {
 /*
  * Connects to the broker socket at @path, or takes over a connected SOCK_SEQPACKET descriptor, and
  * says Hello.  Waits for the broker's answer (at most 10 seconds).  @broker may be NULL.
- * Returns 0; VTD_FRONTEND_REFUSED, _LOST; -EISCONN when there is a connection already; a negative
- * errno of socket(2) or connect(2).
+ * A lost connection stays lost: its devices are gone, and the guest with them.
+ * Returns 0; VTD_FRONTEND_REFUSED, _LOST; -EISCONN when there is or was a connection; a negative
+ * errno of socket(2) or connect(2).  connect_fd takes @fd over only when it returns 0; _REFUSED and
+ * _LOST close it.
  */
 int vtd_frontend_connect(struct vtd_frontend *frontend, const char *path,
                          struct vtd_frontend_broker *broker);
@@ -170,7 +175,8 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
  * Works on what the guest asked for: register commands, invalidation descriptors, changed bindings.
  * @budget bounds the work of this call: at most that many descriptors or table entries are read.
  * Never waits.
- * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).
+ * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).  A
+ * unit that was never connected has no devices, and works without a broker.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget);
 
@@ -186,7 +192,8 @@ void vtd_frontend_reset(struct vtd_frontend *frontend);
 
 /*
  * Trapped access to BAR @region of a plugged device; @width 1, 2, 4 or 8, naturally aligned.  Waits
- * for the broker.  Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV.
+ * for the broker.  Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV; -EINVAL for another
+ * @width.  Of @value, only @width bytes are written.
  */
 int vtd_frontend_region_read(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
                              uint64_t offset, unsigned width, uint64_t *value);
@@ -213,6 +220,8 @@ struct vtd_frontend_stats {
 };
 
 void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

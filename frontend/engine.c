@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See engine.h.  May assume that requests are answered in the end or the connection is lost.  Must
+ * stay bounded: each turn either takes from the budget, or finishes something that took from it.
+ */
+#include "frontend/engine.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "frontend/event.h"
+#include "frontend/fault.h"
+
+#define WARNINGS_PER_RESET 32u
+
+/* What a turn came to; other values end the run and are its result. */
+#define TURN_AGAIN (-1)
+
+static bool is_granted(const struct vtd_engine *engine, enum vtd_attach_mode mode)
+{
+        return engine->modes & (1u << (mode - 1));
+}
+
+/* Guests can cause these at will, so their number is bounded. */
+static void warn_of_refusal(struct vtd_engine *engine, const char *what, uint64_t object,
+                            const struct vtd_refusal *refusal)
+{
+        if (engine->warnings_left == 0)
+                return;
+        engine->warnings_left--;
+        vtd_log(engine->log, VTD_LOG_WARNING,
+                "broker refused %s %#llx: %s, %s, asked %#llx, allowed %#llx%s", what,
+                (unsigned long long)object, vtd_status_name(refusal->status),
+                vtd_reason_name(refusal->reason), (unsigned long long)refusal->asked,
+                (unsigned long long)refusal->allowed,
+                engine->warnings_left == 0 ? " (further refusals are not logged)" : "");
+}
+
+static void record_fault(struct vtd_engine *engine, uint16_t rid, enum vtd_fault_reason reason,
+                         bool fpd)
+{
+        if (reason == VTD_FAULT_NONE || !engine->enabled)
+                return;
+        if (vtd_fault_record(&engine->registers, &engine->guest, rid, reason, fpd))
+                engine->stats.faults++;
+}
+
+void vtd_engine_lose(struct vtd_engine *engine)
+{
+        if (engine->lost)
+                return;
+        engine->lost = true;
+        engine->outstanding = false;
+        for (size_t i = 0; i < VTD_BINDINGS; i++)
+                engine->bindings.slots[i].current_known = false;
+        vtd_log(engine->log, VTD_LOG_ERROR,
+                "the broker connection is lost: the invalidation queue is held");
+        if (engine->guest.callbacks.broker_lost)
+                engine->guest.callbacks.broker_lost(engine->guest.opaque);
+}
+
+int vtd_engine_submit(struct vtd_engine *engine, struct vtd_request *request, int fd)
+{
+        int r = engine->backend->ops->submit(engine->backend, request, fd);
+
+        if (r != 0) {
+                vtd_engine_lose(engine);
+                return VTD_BACKEND_E_LOST;
+        }
+        engine->stats.requests++;
+        engine->stats.last_sequence = request->sequence;
+        if (request->type == VTD_REQUEST_ATTACH)
+                engine->stats.attaches++;
+        if (request->type == VTD_REQUEST_INVALIDATE)
+                engine->stats.invalidates++;
+        return 0;
+}
+
+/* Sends engine->request, whose answer is taken in a later turn. */
+static int submit_outstanding(struct vtd_engine *engine)
+{
+        if (vtd_engine_submit(engine, &engine->request, -1) != 0)
+                return VTD_FRONTEND_LOST;
+        engine->outstanding = true;
+        engine->abandoned = false;
+        return TURN_AGAIN;
+}
+
+void vtd_engine_release_table(struct vtd_engine *engine, uint64_t table)
+{
+        if (table != 0 && !vtd_bindings_use_table(&engine->bindings, table))
+                vtd_pending_drop(&engine->pending, table);
+}
+
+/* The broker holds @target for @binding now. */
+static void set_current(struct vtd_engine *engine, struct vtd_binding *binding,
+                        const struct vtd_target *target, uint64_t table)
+{
+        uint64_t old_table = binding->table;
+
+        binding->current = *target;
+        binding->current_known = true;
+        binding->table = table;
+        if (table != old_table) {
+                binding->must_flush = false;
+                vtd_engine_release_table(engine, old_table);
+        }
+}
+
+static void block_current(struct vtd_engine *engine, struct vtd_binding *binding)
+{
+        const struct vtd_target blocked = {.mode = VTD_ATTACH_BLOCKED};
+
+        set_current(engine, binding, &blocked, 0);
+        binding->cached = false;
+}
+
+/*
+ * @decision is in force.  By the architecture, translations are cached under domain id and PASID: a
+ * guest need not invalidate what it has never used under a tag.  The host knows only the table, so
+ * a table that comes under a new tag, or was named by a dropped cache, is invalidated as a whole.
+ */
+static void commit(struct vtd_engine *engine, struct vtd_binding *binding,
+                   const struct vtd_decision *decision, uint64_t table)
+{
+        bool retagged =
+                table == binding->table &&
+                (!binding->cached || binding->entry.domain_id != decision->entry.domain_id ||
+                 binding->entry.pasid != decision->entry.pasid);
+
+        set_current(engine, binding, &decision->target, table);
+        binding->cached = decision->cached;
+        binding->entry = decision->entry;
+        vtd_binding_settle(binding);
+        if (table != 0 && (retagged || vtd_bindings_alias_table(&engine->bindings, binding))) {
+                binding->must_flush = true;
+                engine->flush_due = true;
+        }
+        record_fault(engine, binding->rid, decision->fault, decision->fpd);
+}
+
+/*
+ * Looks at what the guest asks for; reads at most one table entry.  Returns true when that has come
+ * to a @decision.
+ */
+static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
+                 struct vtd_decision *decision)
+{
+        uint64_t ecap = vtd_registers_get64(&engine->registers, VTD_REG_ECAP);
+        int r;
+
+        *decision = (struct vtd_decision){.target = {.mode = VTD_ATTACH_BLOCKED}};
+        if (binding->must_block)
+                return true;
+        if (!engine->enabled) {
+                if (is_granted(engine, VTD_ATTACH_PASSTHROUGH))
+                        decision->target.mode = VTD_ATTACH_PASSTHROUGH;
+                return true;
+        }
+        if (VTD_RTADDR_TTM(engine->root) != VTD_TTM_SCALABLE) {
+                decision->fault = VTD_FAULT_ROOT_REGISTER;
+                return true;
+        }
+        if (engine->walking != binding) {
+                vtd_walk_begin(&engine->walk, engine->root, binding->rid);
+                engine->walking = binding;
+        }
+        r = vtd_walk_step(&engine->walk, &engine->guest, ecap, &decision->entry, &decision->fault);
+        if (r == VTD_WALK_E_MORE)
+                return false;
+        engine->walking = NULL;
+        decision->fpd = engine->walk.fpd;
+        decision->leave_alone = !vtd_binding_is_concerned(binding, &engine->walk);
+        if (r == VTD_WALK_E_ABSENT)
+                decision->fault = VTD_FAULT_NONE;
+        if (r != 0)
+                return true;
+        decision->cached = true;
+        decision->target.root = decision->entry.first_stage_root;
+        decision->target.mode = decision->entry.type == VTD_PGTT_FIRST_STAGE
+                                        ? VTD_ATTACH_FIRST_STAGE
+                                        : VTD_ATTACH_PASSTHROUGH;
+        return true;
+}
+
+static int submit_attach(struct vtd_engine *engine, struct vtd_binding *binding,
+                         const struct vtd_decision *decision)
+{
+        const struct vtd_target *target = &decision->target;
+        bool first_stage = target->mode == VTD_ATTACH_FIRST_STAGE;
+
+        engine->asked = binding;
+        engine->decision = *decision;
+        engine->request.type = VTD_REQUEST_ATTACH;
+        engine->request.attach = (struct vtd_attach_request){
+                .device = binding->device,
+                .pasid = binding->pasid,
+                .mode = target->mode,
+                .root = target->root,
+                .address_width = first_stage ? VTD_FIRST_STAGE_ADDRESS_BITS : 0,
+                .flags = 0, /* SRE, EAFE and WPE are reserved in what the guest was offered */
+        };
+        return submit_outstanding(engine);
+}
+
+static int evaluate(struct vtd_engine *engine, struct vtd_binding *binding)
+{
+        struct vtd_decision decision;
+
+        if (!look(engine, binding, &decision))
+                return TURN_AGAIN;
+        if (decision.leave_alone) {
+                vtd_binding_settle(binding);
+        } else if (binding->current_known &&
+                   vtd_target_equal(&decision.target, &binding->current)) {
+                commit(engine, binding, &decision, binding->table);
+        } else if (binding->phase == VTD_BINDING_REMOVAL &&
+                   decision.target.mode != VTD_ATTACH_BLOCKED) {
+                binding->phase = VTD_BINDING_REPLAY;
+        } else {
+                return submit_attach(engine, binding, &decision);
+        }
+        return TURN_AGAIN;
+}
+
+static void attach_answered(struct vtd_engine *engine, const struct vtd_reply *reply)
+{
+        struct vtd_binding *binding = engine->asked;
+        struct vtd_decision *decision = &engine->decision;
+        uint64_t table = 0;
+
+        if (!reply->refused && decision->target.mode == VTD_ATTACH_FIRST_STAGE) {
+                table = reply->attach.table;
+                if (table == 0) {
+                        vtd_engine_lose(engine);
+                        return;
+                }
+        }
+        if (engine->abandoned) {
+                if (reply->refused)
+                        block_current(engine, binding);
+                else
+                        set_current(engine, binding, &decision->target, table);
+                return;
+        }
+        if (!reply->refused) {
+                commit(engine, binding, decision, table);
+                return;
+        }
+        /* The broker has blocked the device before it answered. */
+        warn_of_refusal(engine, "to attach device", binding->rid, &reply->refusal);
+        block_current(engine, binding);
+        vtd_binding_settle(binding);
+        if (decision->fault == VTD_FAULT_NONE)
+                decision->fault = reply->refusal.reason == VTD_REASON_ROOT_NOT_MAPPED
+                                          ? VTD_FAULT_FIRST_STAGE_ROOT_ACCESS
+                                          : VTD_FAULT_PASID_INVALID;
+        record_fault(engine, binding->rid, decision->fault, decision->fpd);
+}
+
+/*
+ * Translations of @table may be stale.  After a host failure, or when the handle is unknown, the
+ * broker has nothing attached to it any more; after any other refusal it must be told to block.
+ */
+static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reason reason)
+{
+        bool blocked = reason == VTD_REASON_HOST_FAILED || reason == VTD_REASON_TABLE_HANDLE;
+
+        for (size_t i = 0; i < VTD_BINDINGS; i++) {
+                struct vtd_binding *binding = &engine->bindings.slots[i];
+                bool fpd = binding->cached && binding->entry.fpd;
+
+                if (!binding->used || binding->table != table)
+                        continue;
+                block_current(engine, binding);
+                if (!blocked) {
+                        binding->current_known = false;
+                        if (!engine->abandoned) {
+                                binding->must_block = true;
+                                binding->phase = VTD_BINDING_REMOVAL;
+                        }
+                }
+                if (!engine->abandoned)
+                        record_fault(engine, binding->rid, VTD_FAULT_FIRST_STAGE_ACCESS, fpd);
+        }
+}
+
+static int collect(struct vtd_engine *engine)
+{
+        struct vtd_reply reply;
+        int r = engine->backend->ops->collect(engine->backend, &reply, 0);
+
+        if (r == VTD_BACKEND_E_AGAIN)
+                return VTD_FRONTEND_WAITING;
+        if (r != 0) {
+                vtd_engine_lose(engine);
+                return VTD_FRONTEND_LOST;
+        }
+        engine->outstanding = false;
+        if (reply.refused)
+                *engine->refusal = reply.refusal;
+        if (engine->request.type == VTD_REQUEST_ATTACH) {
+                attach_answered(engine, &reply);
+        } else if (reply.refused) {
+                warn_of_refusal(engine, "to invalidate table", engine->request.invalidate.table,
+                                &reply.refusal);
+                block_table(engine, engine->request.invalidate.table, reply.refusal.reason);
+        }
+        return TURN_AGAIN;
+}
+
+/* Fills engine->request with the next invalidation; false when there is none. */
+static bool next_invalidation(struct vtd_engine *engine)
+{
+        struct vtd_invalidate_request *request = &engine->request.invalidate;
+        uint64_t table = vtd_bindings_take_flush(&engine->bindings);
+
+        if (table != 0) {
+                vtd_pending_drop(&engine->pending, table);
+                request->table = table;
+                request->count = 1;
+                request->entries[0] = (struct vtd_invalidate_entry){.pages = VTD_INVALIDATE_ALL};
+                return true;
+        }
+        if (engine->pending.count == 0)
+                return false;
+        vtd_pending_take(&engine->pending, request);
+        return true;
+}
+
+static int flush(struct vtd_engine *engine)
+{
+        engine->request.type = VTD_REQUEST_INVALIDATE;
+        if (!next_invalidation(engine)) {
+                engine->flush_due = false;
+                return TURN_AGAIN;
+        }
+        return submit_outstanding(engine);
+}
+
+static bool is_command_wanted(const struct vtd_engine *engine)
+{
+        uint32_t command = engine->registers.command;
+
+        return engine->registers.set_root || !!(command & VTD_GCMD_TE) != engine->enabled ||
+               !!(command & VTD_GCMD_QIE) != engine->queue.enabled;
+}
+
+/* The root pointer is latched before translation is switched, should both be asked for at once. */
+static void start_command(struct vtd_engine *engine)
+{
+        bool enable = engine->registers.command & VTD_GCMD_TE;
+        bool toggle = enable != engine->enabled;
+
+        if (engine->pending.count > 0) {
+                engine->flush_due = true;
+                return;
+        }
+        engine->command_active = true;
+        engine->command_set_root = engine->registers.set_root;
+        engine->registers.set_root = false;
+        if (engine->command_set_root)
+                engine->root = vtd_registers_get64(&engine->registers, VTD_REG_RTADDR);
+        engine->enabled = enable;
+        if (engine->command_set_root || toggle)
+                vtd_bindings_mark_all(&engine->bindings, engine->command_set_root || !enable);
+}
+
+static void finish_command(struct vtd_engine *engine)
+{
+        uint32_t status = vtd_registers_get32(&engine->registers, VTD_REG_GSTS);
+        bool queue_wanted = engine->registers.command & VTD_GCMD_QIE;
+
+        engine->command_active = false;
+        if (queue_wanted && !engine->queue.enabled)
+                vtd_queue_enable(&engine->queue, &engine->registers);
+        if (!queue_wanted && engine->queue.enabled)
+                vtd_queue_disable(&engine->queue, &engine->registers);
+        status &= ~(VTD_GCMD_TE | VTD_GCMD_QIE);
+        if (engine->enabled)
+                status |= VTD_GCMD_TE;
+        if (engine->queue.enabled)
+                status |= VTD_GCMD_QIE;
+        if (engine->command_set_root && !engine->registers.set_root)
+                status |= VTD_GCMD_SRTP;
+        vtd_registers_set32(&engine->registers, VTD_REG_GSTS, status);
+}
+
+static void complete_descriptor(struct vtd_engine *engine)
+{
+        engine->held = false;
+        engine->stats.descriptors++;
+        vtd_queue_advance(&engine->queue, &engine->registers);
+}
+
+static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error error)
+{
+        engine->held = false;
+        vtd_fault_queue_error(&engine->registers, &engine->guest, error);
+}
+
+static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
+{
+        struct vtd_registers *registers = &engine->registers;
+        uint32_t data = htole32(descriptor->status_data);
+
+        if (descriptor->wait_status &&
+            (descriptor->status_address >> VTD_PHYSICAL_ADDRESS_BITS != 0 ||
+             !vtd_guest_write(&engine->guest, descriptor->status_address, &data, sizeof(data)))) {
+                raise_queue_error(engine, VTD_QUEUE_ERROR_RESERVED);
+                return;
+        }
+        complete_descriptor(engine);
+        if (descriptor->wait_interrupt &&
+            !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC)) {
+                vtd_registers_set32(registers, VTD_REG_ICS, VTD_ICS_IWC);
+                vtd_event_raise(registers, &engine->guest, VTD_EVENT_INVALIDATION);
+        }
+}
+
+/* Adding twice does no harm, so a descriptor that met a full set is executed again after a flush. */
+static void execute_iotlb(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
+{
+        bool pages = descriptor->type == VTD_DESCRIPTOR_PASID_IOTLB &&
+                     descriptor->granularity == VTD_PASID_IOTLB_PAGE;
+
+        for (size_t i = 0; i < VTD_BINDINGS; i++) {
+                const struct vtd_binding *binding = &engine->bindings.slots[i];
+                int r;
+
+                if (!vtd_binding_matches_iotlb(binding, descriptor))
+                        continue;
+                if (pages)
+                        r = vtd_pending_add_block(&engine->pending, binding->table,
+                                                  descriptor->address, descriptor->address_mask,
+                                                  descriptor->leaf);
+                else
+                        r = vtd_pending_add_whole(&engine->pending, binding->table);
+                if (r != 0) {
+                        engine->flush_due = true;
+                        return;
+                }
+        }
+        complete_descriptor(engine);
+}
+
+static bool is_barrier(const struct vtd_descriptor *descriptor)
+{
+        return descriptor->type == VTD_DESCRIPTOR_WAIT ||
+               descriptor->type == VTD_DESCRIPTOR_CONTEXT_CACHE ||
+               descriptor->type == VTD_DESCRIPTOR_PASID_CACHE;
+}
+
+static void execute(struct vtd_engine *engine)
+{
+        const struct vtd_descriptor *descriptor = &engine->descriptor;
+
+        if ((engine->held_error || is_barrier(descriptor)) && engine->pending.count > 0) {
+                engine->flush_due = true;
+        } else if (engine->held_error) {
+                raise_queue_error(engine, engine->error);
+        } else if (descriptor->type == VTD_DESCRIPTOR_WAIT) {
+                execute_wait(engine, descriptor);
+        } else if (descriptor->type == VTD_DESCRIPTOR_IOTLB ||
+                   descriptor->type == VTD_DESCRIPTOR_PASID_IOTLB) {
+                execute_iotlb(engine, descriptor);
+        } else {
+                if (descriptor->type == VTD_DESCRIPTOR_CONTEXT_CACHE)
+                        vtd_bindings_mark_context(&engine->bindings, descriptor);
+                else if (descriptor->type == VTD_DESCRIPTOR_PASID_CACHE)
+                        vtd_bindings_mark_pasid_cache(&engine->bindings, descriptor);
+                complete_descriptor(engine);
+        }
+}
+
+/* Takes the next descriptor, or, with none left, sends what no wait descriptor came for. */
+static int fetch(struct vtd_engine *engine, unsigned *budget)
+{
+        int r;
+
+        if (!vtd_queue_is_ready(&engine->queue, &engine->registers)) {
+                if (engine->pending.count == 0)
+                        return VTD_FRONTEND_IDLE;
+                engine->flush_due = true;
+                return TURN_AGAIN;
+        }
+        if (*budget == 0)
+                return VTD_FRONTEND_PENDING;
+        --*budget;
+        r = vtd_queue_fetch(&engine->queue, &engine->registers, &engine->guest,
+                            VTD_RTADDR_TTM(engine->root), &engine->descriptor, &engine->error);
+        engine->held = true;
+        engine->held_error = r != 0;
+        return TURN_AGAIN;
+}
+
+/* One step of the order in engine.h. */
+static int take_turn(struct vtd_engine *engine, unsigned *budget)
+{
+        struct vtd_binding *binding;
+
+        if (engine->lost)
+                return VTD_FRONTEND_LOST;
+        if (engine->outstanding)
+                return collect(engine);
+        binding = vtd_bindings_next(&engine->bindings);
+        if (binding) {
+                if (*budget == 0)
+                        return VTD_FRONTEND_PENDING;
+                --*budget;
+                return evaluate(engine, binding);
+        }
+        if (engine->flush_due)
+                return flush(engine);
+        if (engine->command_active)
+                finish_command(engine);
+        else if (engine->held)
+                execute(engine);
+        else if (is_command_wanted(engine))
+                start_command(engine);
+        else
+                return fetch(engine, budget);
+        return TURN_AGAIN;
+}
+
+int vtd_engine_run(struct vtd_engine *engine, unsigned budget)
+{
+        uint64_t requests = engine->stats.requests;
+        bool collected = engine->outstanding;
+        struct vtd_reply reply;
+        int r;
+
+        do
+                r = take_turn(engine, &budget);
+        while (r == TURN_AGAIN);
+        /* A broker that goes away while nothing is asked of it is noticed here. */
+        if (r == VTD_FRONTEND_IDLE && engine->backend && !collected &&
+            requests == engine->stats.requests &&
+            engine->backend->ops->collect(engine->backend, &reply, 0) != VTD_BACKEND_E_AGAIN) {
+                vtd_engine_lose(engine);
+                r = VTD_FRONTEND_LOST;
+        }
+        return r;
+}
+
+void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
+{
+        struct vtd_registers *registers = &engine->registers;
+
+        if (triggers & VTD_TRIGGER_FAULT_STATUS)
+                vtd_fault_status_written(registers);
+        if (triggers & VTD_TRIGGER_FAULT_CONTROL)
+                vtd_event_unmask(registers, &engine->guest, VTD_EVENT_FAULT);
+        if ((triggers & VTD_TRIGGER_INVALIDATION_STATUS) &&
+            !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC))
+                vtd_event_cancel(registers, VTD_EVENT_INVALIDATION);
+        if (triggers & VTD_TRIGGER_INVALIDATION_CONTROL)
+                vtd_event_unmask(registers, &engine->guest, VTD_EVENT_INVALIDATION);
+}
+
+void vtd_engine_reset(struct vtd_engine *engine, const struct vtd_frontend_config *config)
+{
+        vtd_registers_reset(&engine->registers, config);
+        engine->queue = (struct vtd_queue){.enabled = false};
+        engine->pending.count = 0;
+        engine->enabled = false;
+        engine->root = 0;
+        engine->command_active = false;
+        engine->command_set_root = false;
+        engine->held = false;
+        engine->flush_due = false;
+        engine->walking = NULL;
+        engine->abandoned = true;
+        engine->warnings_left = WARNINGS_PER_RESET;
+        for (size_t i = 0; i < VTD_BINDINGS; i++) {
+                engine->bindings.slots[i].must_block = false;
+                engine->bindings.slots[i].must_flush = false;
+        }
+        vtd_bindings_mark_all(&engine->bindings, true);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The unit's work: commands of GCMD, invalidation descriptors, re-evaluation of bindings, and the
+ * requests to the broker that follow from them, at most one of which is unanswered.
+ *
+ * Order is what makes it safe.  Each turn does the first of these that there is to do:
+ *   1. take the answer to the outstanding request; nothing else happens before it has come;
+ *   2. look at a binding that was marked, one table entry per turn, and ask for what it calls for;
+ *   3. send the pending invalidations, once something waits for them;
+ *   4. finish a command: only now does GSTS show it;
+ *   5. execute the descriptor that was fetched; wait, context-cache and PASID-cache descriptors and
+ *      queue errors first have the pending invalidations sent;
+ *   6. start a command, which marks bindings;
+ *   7. fetch a descriptor.
+ * So a wait descriptor's status is written only after every earlier request was answered, and a
+ * refused invalidation has blocked its devices by then.  A lost connection stops all of it for good.
+ */
+#ifndef VTD_FRONTEND_ENGINE_H
+#define VTD_FRONTEND_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/backend.h"
+#include "frontend/bindings.h"
+#include "frontend/guest.h"
+#include "frontend/pending.h"
+#include "frontend/queue.h"
+#include "frontend/registers.h"
+#include "shared/log.h"
+
+/* What an evaluation has come to. */
+struct vtd_decision {
+        struct vtd_target target;
+        bool leave_alone; /* the device was not named after all */
+        bool cached;      /* entry is to be remembered */
+        struct vtd_pasid_entry entry;
+        enum vtd_fault_reason fault; /* to be recorded once target is in force */
+        bool fpd;
+};
+
+struct vtd_engine {
+        struct vtd_guest guest;
+        struct vtd_log *log;
+        struct vtd_registers registers;
+        struct vtd_queue queue;
+        struct vtd_bindings bindings;
+        struct vtd_pending pending;
+
+        bool enabled;          /* translation, as bindings are evaluated; GSTS.TES follows */
+        uint64_t root;         /* RTADDR as latched by SRTP */
+        bool command_active;   /* started, to be shown in GSTS when all bindings are settled */
+        bool command_set_root; /* it latched the root */
+
+        bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
+        struct vtd_descriptor descriptor;
+        bool held_error;
+        enum vtd_queue_error error;
+        bool flush_due;
+
+        const struct vtd_binding *walking; /* whose tables walk is reading, or NULL */
+        struct vtd_walk walk;
+
+        struct vtd_backend *backend; /* NULL before connecting */
+        bool lost;
+        uint32_t modes; /* of HelloReply */
+
+        bool outstanding;
+        bool abandoned; /* a reset came between: the answer only says what the broker holds */
+        struct vtd_request request;
+        struct vtd_binding *asked; /* for Attach */
+        struct vtd_decision decision;
+
+        unsigned warnings_left; /* lines that a guest can still cause */
+        struct vtd_refusal *refusal;
+        struct vtd_frontend_stats stats;
+};
+
+/*
+ * The registers and caches return to their initial state and all bindings are marked; what is
+ * plugged and connected stays.
+ */
+void vtd_engine_reset(struct vtd_engine *engine, const struct vtd_frontend_config *config);
+
+/* See vtd_frontend_run(). */
+int vtd_engine_run(struct vtd_engine *engine, unsigned budget);
+
+/* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
+void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);
+
+/*
+ * Sends @request to the broker and counts it; @fd goes along unless -1.  Nothing may be outstanding.
+ * Returns 0; VTD_BACKEND_E_LOST, upon which the engine is lost.
+ */
+int vtd_engine_submit(struct vtd_engine *engine, struct vtd_request *request, int fd);
+
+/* The connection is gone: stops everything and tells the VMM, once. */
+void vtd_engine_lose(struct vtd_engine *engine);
+
+/* A device is no longer bound to @table: what is pending for it alone is moot.  0 is allowed. */
+void vtd_engine_release_table(struct vtd_engine *engine, uint64_t table);
+
+#endif

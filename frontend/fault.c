@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See fault.h.  The fault event is raised when PPF or IQE rises while neither was set; PFO alone
+ * raises nothing.  Faults of one device are not collapsed.
+ */
+#include "frontend/fault.h"
+
+#include "frontend/event.h"
+#include "shared/checked.h"
+
+/* Faults that FPD never suppresses: of the root, and every failed access to a table. */
+static const uint8_t unqualified_reasons[] = {
+        VTD_FAULT_ROOT_REGISTER, VTD_FAULT_ROOT_ACCESS,    VTD_FAULT_ROOT_ABSENT,
+        VTD_FAULT_ROOT_RESERVED, VTD_FAULT_CONTEXT_ACCESS, VTD_FAULT_DIRECTORY_ACCESS,
+        VTD_FAULT_PASID_ACCESS,
+};
+
+static bool is_qualified(enum vtd_fault_reason reason)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(unqualified_reasons); i++)
+                if (unqualified_reasons[i] == reason)
+                        return false;
+        return true;
+}
+
+static unsigned record_offset(unsigned record)
+{
+        return VTD_REG_FRCD + record * VTD_FRCD_SIZE;
+}
+
+static void raise_status(struct vtd_registers *registers, const struct vtd_guest *guest,
+                         uint32_t bits)
+{
+        uint32_t status = vtd_registers_get32(registers, VTD_REG_FSTS);
+
+        vtd_registers_set32(registers, VTD_REG_FSTS, status | bits);
+        if (!(status & (VTD_FSTS_PPF | VTD_FSTS_IQE)))
+                vtd_event_raise(registers, guest, VTD_EVENT_FAULT);
+}
+
+bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *guest, uint16_t rid,
+                      enum vtd_fault_reason reason, bool fpd)
+{
+        uint32_t status = vtd_registers_get32(registers, VTD_REG_FSTS);
+        unsigned record = registers->next_fault_record;
+        unsigned offset = record_offset(record);
+
+        if (fpd && is_qualified(reason))
+                return false;
+        if (status & VTD_FSTS_PFO)
+                return true;
+        if (vtd_registers_get32(registers, offset + 12) & VTD_FRCD_F) {
+                vtd_registers_set32(registers, VTD_REG_FSTS, status | VTD_FSTS_PFO);
+                return true;
+        }
+        vtd_registers_set64(registers, offset, 0);
+        vtd_registers_set32(registers, offset + 8, rid);
+        vtd_registers_set32(registers, offset + 12, VTD_FRCD_F | (uint32_t)reason);
+        registers->next_fault_record = (record + 1) % registers->fault_records;
+        if (!(status & VTD_FSTS_PPF)) {
+                status = (status & ~VTD_FSTS_FRI_MASK) | record << VTD_FSTS_FRI_SHIFT;
+                vtd_registers_set32(registers, VTD_REG_FSTS, status);
+                raise_status(registers, guest, VTD_FSTS_PPF);
+        }
+        return true;
+}
+
+void vtd_fault_queue_error(struct vtd_registers *registers, const struct vtd_guest *guest,
+                           enum vtd_queue_error error)
+{
+        vtd_registers_set64(registers, VTD_REG_IQERCD, (uint64_t)error);
+        raise_status(registers, guest, VTD_FSTS_IQE);
+}
+
+void vtd_fault_status_written(struct vtd_registers *registers)
+{
+        uint32_t status = vtd_registers_get32(registers, VTD_REG_FSTS) & ~VTD_FSTS_PPF;
+
+        for (unsigned i = 0; i < registers->fault_records; i++)
+                if (vtd_registers_get32(registers, record_offset(i) + 12) & VTD_FRCD_F)
+                        status |= VTD_FSTS_PPF;
+        vtd_registers_set32(registers, VTD_REG_FSTS, status);
+        if (!(status & (VTD_FSTS_PPF | VTD_FSTS_IQE)))
+                vtd_event_cancel(registers, VTD_EVENT_FAULT);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fault recording registers and the fault half of FSTS.
+ *
+ * The faults of brokered devices do not reach user space: the host's IOMMU blocks and logs them for
+ * the host alone.  What a guest finds here is synthetic: one record each time that its tables ask
+ * for something that is refused, when that is judged (a PASID-cache or context-cache invalidation,
+ * SRTP, TE, a plug) and not when the device accesses memory.  Fields of such a record:
+ *
+ *   SID  the device's requester id     FI   0: there is no faulting address
+ *   T1, T2, AT, PP, PV, EXE, PRIV  0   FR   the reason:
+ *
+ *   30h              translation is enabled in a table mode other than scalable
+ *   38h 40h 50h 58h  a table entry is not in guest memory
+ *   3Ah 42h 52h 5Ah  reserved bits are set (those of capabilities that are not offered included)
+ *   48h              RID_PASID lies beyond the PASID directory
+ *   5Bh              second-stage, nested or reserved translation type, five-level paging, or the
+ *                    broker refused or failed the binding
+ *   73h              the broker found the first-stage root outside guest memory
+ *   70h              an invalidation of the device's first-stage table failed, so it was blocked
+ *
+ * An entry that is merely not present (39h 41h 51h 59h) blocks the device without a record: that is
+ * how a guest takes a device out of use, and no access has failed.  FPD suppresses what it would on
+ * hardware.  Nothing is recorded while translation is off.
+ */
+#ifndef VTD_FRONTEND_FAULT_H
+#define VTD_FRONTEND_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/guest.h"
+#include "frontend/registers.h"
+
+enum vtd_fault_reason {
+        VTD_FAULT_NONE = 0,
+        VTD_FAULT_ROOT_REGISTER = 0x30,
+        VTD_FAULT_ROOT_ACCESS = 0x38,
+        VTD_FAULT_ROOT_ABSENT = 0x39,
+        VTD_FAULT_ROOT_RESERVED = 0x3a,
+        VTD_FAULT_CONTEXT_ACCESS = 0x40,
+        VTD_FAULT_CONTEXT_ABSENT = 0x41,
+        VTD_FAULT_CONTEXT_RESERVED = 0x42,
+        VTD_FAULT_CONTEXT_RID_PASID = 0x48,
+        VTD_FAULT_DIRECTORY_ACCESS = 0x50,
+        VTD_FAULT_DIRECTORY_ABSENT = 0x51,
+        VTD_FAULT_DIRECTORY_RESERVED = 0x52,
+        VTD_FAULT_PASID_ACCESS = 0x58,
+        VTD_FAULT_PASID_ABSENT = 0x59,
+        VTD_FAULT_PASID_RESERVED = 0x5a,
+        VTD_FAULT_PASID_INVALID = 0x5b,
+        VTD_FAULT_FIRST_STAGE_ACCESS = 0x70,
+        VTD_FAULT_FIRST_STAGE_ROOT_ACCESS = 0x73,
+};
+
+/* Codes of IQERCD.IQEI. */
+enum vtd_queue_error {
+        VTD_QUEUE_ERROR_TAIL = 1,
+        VTD_QUEUE_ERROR_FETCH = 2,
+        VTD_QUEUE_ERROR_TYPE = 3,
+        VTD_QUEUE_ERROR_RESERVED = 4,
+        VTD_QUEUE_ERROR_TAIL_ALIGNMENT = 6,
+        VTD_QUEUE_ERROR_TABLE_MODE = 7,
+};
+
+/*
+ * Records a fault of @rid unless @fpd (the OR of the FPD bits met on the way) suppresses it, and
+ * raises the fault event as the architecture says.  Returns true unless it was suppressed; with no
+ * free record it sets PFO and drops the fault.
+ */
+bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *guest, uint16_t rid,
+                      enum vtd_fault_reason reason, bool fpd);
+
+/* Sets FSTS.IQE and IQERCD, and raises the fault event. */
+void vtd_fault_queue_error(struct vtd_registers *registers, const struct vtd_guest *guest,
+                           enum vtd_queue_error error);
+
+/* FSTS or a record was written: PPF follows the records, and a pending event may be moot. */
+void vtd_fault_status_written(struct vtd_registers *registers);
+
+#endif

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public functions: configuration, connecting, and the requests that wait for the broker.  What
+ * a guest sets off is in engine.c.
+ */
+#include "frontend/frontend-internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "shared/cleanup.h"
+#include "shared/error.h"
+#include "shared/record.h"
+
+#define HELLO_TIMEOUT_MS 10000
+/* The broker is watched by its supervisor: the time until it answers or is gone is its matter. */
+#define ANSWER_POLL_MS 1000
+
+_Static_assert((int)VTD_FRONTEND_BINDING_BLOCKED == (int)VTD_ATTACH_BLOCKED &&
+                       (int)VTD_FRONTEND_BINDING_PASSTHROUGH == (int)VTD_ATTACH_PASSTHROUGH &&
+                       (int)VTD_FRONTEND_BINDING_FIRST_STAGE == (int)VTD_ATTACH_FIRST_STAGE,
+               "bindings are shown to the VMM by the protocol's numbers");
+
+static void log_to_vmm(void *opaque, enum vtd_log_level level, const char *line)
+{
+        const struct vtd_guest *guest = opaque;
+
+        guest->callbacks.log(guest->opaque, (enum vtd_frontend_log_level)level, line);
+}
+
+static int check_config(struct vtd_log *log, const struct vtd_frontend_config *config)
+{
+        if (config->fault_records < 1 || config->fault_records > 8)
+                return vtd_fail(log, -EINVAL, "%u fault records, 1 to 8 are possible",
+                                config->fault_records);
+        if (config->address_bits < 39 || config->address_bits > 48)
+                return vtd_fail(log, -EINVAL, "%u address bits, 39 to 48 are possible",
+                                config->address_bits);
+        if (config->pasid_bits > 20)
+                return vtd_fail(log, -EINVAL, "%u PASID bits, at most 20 are possible",
+                                config->pasid_bits);
+        if (config->pasid_bits > 0)
+                return vtd_fail(log, -ENOTSUP, "%u PASID bits: guest PASIDs are not built yet",
+                                config->pasid_bits);
+        return 0;
+}
+
+int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config *config,
+                     const struct vtd_frontend_callbacks *callbacks, void *opaque)
+{
+        struct vtd_frontend *frontend;
+        struct vtd_guest guest = {.callbacks = *callbacks, .opaque = opaque};
+        struct vtd_log log = {.sink = callbacks->log ? log_to_vmm : NULL,
+                              .opaque = &guest,
+                              .threshold = VTD_LOG_DEBUG};
+        int r;
+
+        if (!callbacks->read_memory || !callbacks->write_memory || !callbacks->send_message)
+                return vtd_fail(&log, -EINVAL,
+                                "read_memory, write_memory and send_message must be given");
+        r = check_config(&log, config);
+        if (r != 0)
+                return r;
+        frontend = calloc(1, sizeof(*frontend));
+        if (!frontend)
+                return -ENOMEM;
+        frontend->config = *config;
+        frontend->log = log;
+        frontend->log.opaque = &frontend->engine.guest;
+        frontend->engine.guest = guest;
+        frontend->engine.log = &frontend->log;
+        frontend->engine.refusal = &frontend->refusal;
+        vtd_engine_reset(&frontend->engine, config);
+        *out = frontend;
+        return 0;
+}
+
+struct vtd_frontend *vtd_frontend_free(struct vtd_frontend *frontend)
+{
+        if (!frontend)
+                return NULL;
+        if (frontend->engine.backend)
+                frontend->engine.backend->ops->free(frontend->engine.backend);
+        free(frontend);
+        return NULL;
+}
+
+void vtd_frontend_refusal(const struct vtd_frontend *frontend, struct vtd_frontend_refusal *refusal)
+{
+        const struct vtd_refusal *last = &frontend->refusal;
+
+        *refusal = (struct vtd_frontend_refusal){
+                .status = last->status,
+                .reason = last->reason,
+                .status_name = last->status ? vtd_status_name(last->status) : NULL,
+                .reason_name = last->reason ? vtd_reason_name(last->reason) : NULL,
+                .asked = last->asked,
+                .allowed = last->allowed,
+        };
+}
+
+/* Greets a broker that is not the unit's yet. */
+static int greet(struct vtd_frontend *frontend, struct vtd_backend *backend,
+                 struct vtd_reply *reply)
+{
+        struct vtd_request request = {
+                .type = VTD_REQUEST_HELLO,
+                .hello = {.major = VTD_PROTOCOL_MAJOR, .minor = VTD_PROTOCOL_MINOR},
+        };
+        struct timespec start, now;
+        int64_t left = HELLO_TIMEOUT_MS;
+        int r;
+
+        if (backend->ops->submit(backend, &request, -1) != 0)
+                return VTD_FRONTEND_LOST;
+        frontend->engine.stats.requests++;
+        frontend->engine.stats.last_sequence = request.sequence;
+        (void)clock_gettime(CLOCK_MONOTONIC, &start);
+        do {
+                r = backend->ops->collect(backend, reply, (int)left);
+                (void)clock_gettime(CLOCK_MONOTONIC, &now);
+                left = HELLO_TIMEOUT_MS - ((int64_t)(now.tv_sec - start.tv_sec) * 1000 +
+                                           (now.tv_nsec - start.tv_nsec) / 1000000);
+        } while (r == VTD_BACKEND_E_AGAIN && left > 0);
+        if (r == VTD_BACKEND_E_AGAIN)
+                return vtd_fail(&frontend->log, VTD_FRONTEND_LOST,
+                                "the broker has not answered Hello within %d ms", HELLO_TIMEOUT_MS);
+        if (r != 0)
+                return VTD_FRONTEND_LOST;
+        if (reply->refused) {
+                frontend->refusal = reply->refusal;
+                return VTD_FRONTEND_REFUSED;
+        }
+        if (reply->hello.major != VTD_PROTOCOL_MAJOR)
+                return vtd_fail(&frontend->log, VTD_FRONTEND_LOST,
+                                "the broker speaks protocol %u, %u is known", reply->hello.major,
+                                VTD_PROTOCOL_MAJOR);
+        return 0;
+}
+
+int vtd_frontend_set_backend(struct vtd_frontend *frontend, struct vtd_backend *backend,
+                             struct vtd_frontend_broker *broker)
+{
+        struct vtd_reply reply;
+        int r;
+
+        if (frontend->engine.backend)
+                return -EISCONN;
+        r = greet(frontend, backend, &reply);
+        if (r != 0) {
+                backend->ops->free(backend);
+                return r;
+        }
+        frontend->engine.backend = backend;
+        frontend->engine.modes = reply.hello.modes;
+        if (broker)
+                *broker = (struct vtd_frontend_broker){
+                        .simulated = reply.hello.host == VTD_HOST_SIMULATED,
+                        .memory = reply.hello.memory,
+                        .mappings = reply.hello.mappings,
+                        .devices = reply.hello.devices,
+                        .first_stage_tables = reply.hello.first_stage_tables,
+                        .pasids = reply.hello.pasids,
+                };
+        return 0;
+}
+
+int vtd_frontend_connect_fd(struct vtd_frontend *frontend, int fd,
+                            struct vtd_frontend_broker *broker)
+{
+        struct vtd_backend *backend;
+        int r;
+
+        if (frontend->engine.backend)
+                return -EISCONN;
+        r = vtd_record_adopt(fd);
+        if (r != 0)
+                return r;
+        r = vtd_client_new(&backend, fd, &frontend->log);
+        if (r != 0)
+                return r;
+        return vtd_frontend_set_backend(frontend, backend, broker);
+}
+
+int vtd_frontend_connect(struct vtd_frontend *frontend, const char *path,
+                         struct vtd_frontend_broker *broker)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        size_t length = strlen(path);
+        VTD_CLEANUP_FD int fd = -1;
+        int r;
+
+        if (frontend->engine.backend)
+                return -EISCONN;
+        if (length >= sizeof(address.sun_path))
+                return vtd_fail(&frontend->log, -ENAMETOOLONG,
+                                "socket path of %zu bytes, at most %zu are possible", length,
+                                sizeof(address.sun_path) - 1);
+        memcpy(address.sun_path, path, length);
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return vtd_errno();
+        if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+                r = vtd_errno();
+                return vtd_fail(&frontend->log, r, "connecting to %s failed: %s", path,
+                                strerror(-r));
+        }
+        r = vtd_frontend_connect_fd(frontend, fd, broker);
+        if (r >= 0)
+                fd = -1; /* owned by the unit, or closed with the connection that failed */
+        return r;
+}
+
+/*
+ * Sends @request and waits for its answer.
+ * Returns 0 with @reply; VTD_FRONTEND_REFUSED, _LOST, _BUSY.
+ */
+static int call(struct vtd_frontend *frontend, struct vtd_request *request, int fd,
+                struct vtd_reply *reply)
+{
+        struct vtd_engine *engine = &frontend->engine;
+        int r;
+
+        if (!engine->backend || engine->lost)
+                return VTD_FRONTEND_LOST;
+        if (engine->outstanding)
+                return VTD_FRONTEND_BUSY;
+        if (vtd_engine_submit(engine, request, fd) != 0)
+                return VTD_FRONTEND_LOST;
+        do
+                r = engine->backend->ops->collect(engine->backend, reply, ANSWER_POLL_MS);
+        while (r == VTD_BACKEND_E_AGAIN);
+        if (r != 0) {
+                vtd_engine_lose(engine);
+                return VTD_FRONTEND_LOST;
+        }
+        if (reply->refused) {
+                frontend->refusal = reply->refusal;
+                return VTD_FRONTEND_REFUSED;
+        }
+        return 0;
+}
+
+static int unplug_handle(struct vtd_frontend *frontend, uint64_t device)
+{
+        struct vtd_request request = {.type = VTD_REQUEST_UNPLUG_DEVICE,
+                                      .unplug_device = {.device = device}};
+        struct vtd_reply reply;
+
+        return call(frontend, &request, -1, &reply);
+}
+
+static bool copy_name(struct vtd_name *out, const char *name)
+{
+        static const char allowed[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+        size_t length = strnlen(name, sizeof(out->text));
+
+        if (length == 0 || length == sizeof(out->text) || strspn(name, allowed) != length)
+                return false;
+        memset(out, 0, sizeof(*out));
+        memcpy(out->text, name, length);
+        return true;
+}
+
+/* What the guest was promised, against what this device's host IOMMU can do. */
+static int check_host(struct vtd_frontend *frontend, const char *name,
+                      const struct vtd_plug_device_reply *host)
+{
+        const struct vtd_frontend_config *config = &frontend->config;
+        unsigned host_bits = (unsigned)((host->cap >> VTD_CAP_MGAW_SHIFT) & VTD_CAP_MGAW_MASK) + 1;
+
+        if (config->first_stage_1gib && !(host->cap & VTD_CAP_FS1GP))
+                return vtd_fail(&frontend->log, -ENOTSUP,
+                                "the guest was promised first-stage 1 GiB pages, which the host "
+                                "IOMMU of device %s lacks",
+                                name);
+        if (host_bits < config->address_bits)
+                return vtd_fail(&frontend->log, -ENOTSUP,
+                                "the guest was promised %u address bits, the host IOMMU of device "
+                                "%s has %u",
+                                config->address_bits, name, host_bits);
+        if (config->snoop_control && !(host->ecap & VTD_ECAP_SC))
+                return vtd_fail(&frontend->log, -ENOTSUP,
+                                "the guest was promised snoop control, which the host IOMMU of "
+                                "device %s lacks",
+                                name);
+        return 0;
+}
+
+int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t rid)
+{
+        struct vtd_bindings *bindings = &frontend->engine.bindings;
+        struct vtd_request request = {.type = VTD_REQUEST_PLUG_DEVICE};
+        struct vtd_binding *binding;
+        struct vtd_reply reply;
+        int r, unplugged;
+
+        if (!copy_name(&request.plug_device.name, name))
+                return vtd_fail(&frontend->log, -EINVAL,
+                                "a device name has 1 to %u letters, digits or ._:-",
+                                VTD_LIMIT_NAME);
+        if (vtd_bindings_find(bindings, rid, VTD_NO_PASID))
+                return vtd_fail(&frontend->log, -EEXIST, "requester id %#x is taken", rid);
+        binding = vtd_bindings_find_free(bindings);
+        if (!binding)
+                return vtd_fail(&frontend->log, -ENOSPC, "all %u devices are plugged",
+                                VTD_LIMIT_DEVICES);
+        r = call(frontend, &request, -1, &reply);
+        if (r != 0)
+                return r;
+        r = check_host(frontend, name, &reply.plug_device);
+        if (r != 0) {
+                unplugged = unplug_handle(frontend, reply.plug_device.device);
+                return unplugged == VTD_FRONTEND_LOST ? unplugged : r;
+        }
+        *binding = (struct vtd_binding){
+                .used = true,
+                .rid = rid,
+                .pasid = VTD_NO_PASID,
+                .device = reply.plug_device.device,
+                .phase = VTD_BINDING_REPLAY,
+                .current = {.mode = VTD_ATTACH_BLOCKED},
+                .current_known = true,
+        };
+        return 0;
+}
+
+int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid)
+{
+        struct vtd_engine *engine = &frontend->engine;
+        struct vtd_binding *binding = vtd_bindings_find(&engine->bindings, rid, VTD_NO_PASID);
+        uint64_t table;
+        int r;
+
+        if (!binding)
+                return -ENODEV;
+        r = unplug_handle(frontend, binding->device);
+        if (r != 0)
+                return r;
+        table = binding->table;
+        *binding = (struct vtd_binding){.used = false};
+        engine->walking = NULL;
+        vtd_engine_release_table(engine, table);
+        return 0;
+}
+
+int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size, int fd,
+                     uint64_t offset, uint64_t *mapping)
+{
+        struct vtd_request request = {
+                .type = VTD_REQUEST_MAP_MEMORY,
+                .map_memory = {.gpa = gpa, .size = size, .offset = offset}
+        };
+        struct vtd_reply reply;
+        int r;
+
+        r = call(frontend, &request, fd, &reply);
+        if (r == 0)
+                *mapping = reply.map_memory.mapping;
+        return r;
+}
+
+int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
+{
+        struct vtd_request request = {.type = VTD_REQUEST_UNMAP_MEMORY,
+                                      .unmap_memory = {.mapping = mapping}};
+        struct vtd_reply reply;
+
+        return call(frontend, &request, -1, &reply);
+}
+
+uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
+{
+        return vtd_registers_read(&frontend->engine.registers, offset, size);
+}
+
+void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned size,
+                        uint64_t value)
+{
+        struct vtd_engine *engine = &frontend->engine;
+
+        vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
+}
+
+int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
+{
+        return vtd_engine_run(&frontend->engine, budget);
+}
+
+int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
+{
+        const struct vtd_engine *engine = &frontend->engine;
+
+        return engine->backend && !engine->lost ? engine->backend->ops->get_fd(engine->backend)
+                                                : -1;
+}
+
+void vtd_frontend_reset(struct vtd_frontend *frontend)
+{
+        vtd_engine_reset(&frontend->engine, &frontend->config);
+}
+
+/* Returns 0 with @request filled in; -ENODEV, -EINVAL. */
+static int prepare_region(struct vtd_frontend *frontend, struct vtd_request *request, uint16_t rid,
+                          unsigned region, uint64_t offset, unsigned width)
+{
+        const struct vtd_binding *binding =
+                vtd_bindings_find(&frontend->engine.bindings, rid, VTD_NO_PASID);
+
+        if (!binding)
+                return -ENODEV;
+        if (width != 1 && width != 2 && width != 4 && width != 8)
+                return vtd_fail(&frontend->log, -EINVAL,
+                                "access of %u bytes, 1, 2, 4 or 8 are possible", width);
+        request->region = (struct vtd_region_request){
+                .device = binding->device, .region = region, .width = width, .offset = offset};
+        return 0;
+}
+
+int vtd_frontend_region_read(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
+                             uint64_t offset, unsigned width, uint64_t *value)
+{
+        struct vtd_request request = {.type = VTD_REQUEST_REGION_READ};
+        struct vtd_reply reply;
+        int r;
+
+        r = prepare_region(frontend, &request, rid, region, offset, width);
+        if (r == 0)
+                r = call(frontend, &request, -1, &reply);
+        if (r == 0)
+                *value = reply.region_read.value;
+        return r;
+}
+
+int vtd_frontend_region_write(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
+                              uint64_t offset, unsigned width, uint64_t value)
+{
+        struct vtd_request request = {.type = VTD_REQUEST_REGION_WRITE};
+        struct vtd_reply reply;
+        int r;
+
+        r = prepare_region(frontend, &request, rid, region, offset, width);
+        if (r != 0)
+                return r;
+        request.region.value = value & (UINT64_MAX >> (64 - 8 * width));
+        return call(frontend, &request, -1, &reply);
+}
+
+int vtd_frontend_get_binding(const struct vtd_frontend *frontend, uint16_t rid,
+                             enum vtd_frontend_binding *out)
+{
+        for (size_t i = 0; i < VTD_BINDINGS; i++) {
+                const struct vtd_binding *binding = &frontend->engine.bindings.slots[i];
+
+                if (!binding->used || binding->rid != rid || binding->pasid != VTD_NO_PASID)
+                        continue;
+                *out = binding->current_known ? (enum vtd_frontend_binding)binding->current.mode
+                                              : VTD_FRONTEND_BINDING_BLOCKED;
+                return 0;
+        }
+        return -ENODEV;
+}
+
+void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
+{
+        *stats = frontend->engine.stats;
+}

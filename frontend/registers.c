@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See registers.h.  May assume a checked configuration; must keep every reserved and read-only bit
+ * as it is whatever the guest writes, for any offset, size and value.
+ */
+#include "frontend/registers.h"
+
+#include <string.h>
+
+#include "shared/checked.h"
+
+/* One row per dword that a guest can change; all others ignore writes. */
+struct register_rule {
+        uint16_t offset;
+        uint32_t writable;
+        uint32_t cleared_by_one;
+        unsigned trigger;
+};
+
+/*
+ * Not here, because the capability is absent: AFLOG, PMEN and protected memory, IRTA, page
+ * requests, MTRRs, performance monitoring, and FEUADDR/IEUADDR (no EIM).
+ */
+static const struct register_rule register_rules[] = {
+        {VTD_REG_RTADDR,     0xfffffc00,  0,                           0                               },
+        {VTD_REG_RTADDR + 4, 0xffffffff,  0,                           0                               },
+        {VTD_REG_CCMD + 4,   0x60000000,  0,                           0                               },
+        {VTD_REG_FSTS,       0,           VTD_FSTS_PFO | VTD_FSTS_IQE, VTD_TRIGGER_FAULT_STATUS        },
+        {VTD_REG_FECTL,      VTD_ECTL_IM, 0,                           VTD_TRIGGER_FAULT_CONTROL       },
+        {VTD_REG_FEDATA,     0x0000ffff,  0,                           0                               },
+        {VTD_REG_FEADDR,     0xfffffffc,  0,                           0                               },
+        {VTD_REG_IQT,        0x0007fff0,  0,                           0                               },
+        {VTD_REG_IQA,        0xfffff807,  0,                           0                               },
+        {VTD_REG_IQA + 4,    0xffffffff,  0,                           0                               },
+        {VTD_REG_ICS,        0,           VTD_ICS_IWC,                 VTD_TRIGGER_INVALIDATION_STATUS },
+        {VTD_REG_IECTL,      VTD_ECTL_IM, 0,                           VTD_TRIGGER_INVALIDATION_CONTROL},
+        {VTD_REG_IEDATA,     0x0000ffff,  0,                           0                               },
+        {VTD_REG_IEADDR,     0xfffffffc,  0,                           0                               },
+        {VTD_REG_IOTLB + 4,  0x3003ffff,  0,                           0                               },
+};
+
+#define VERSION 0x60u
+
+/* ND=6, CM, ZLR, PSI, MAMV=18, DWD, DRD, ESIRTPS, ESRTPS; FRO is filled in from VTD_REG_FRCD. */
+#define CAP_BASE UINT64_C(0xc0d2008000400086)
+/* C, QI, PT, SMTS, FSTS, SMPWCS, RPS; IRO is filled in from VTD_REG_IVA. */
+#define ECAP_BASE UINT64_C(0x0003880000000043)
+
+static uint64_t capability(const struct vtd_frontend_config *config)
+{
+        uint64_t cap = CAP_BASE;
+
+        cap |= (uint64_t)(VTD_REG_FRCD / VTD_FRCD_SIZE) << 24;
+        cap |= (uint64_t)(config->address_bits - 1) << VTD_CAP_MGAW_SHIFT;
+        cap |= (uint64_t)(config->fault_records - 1) << 40;
+        if (config->first_stage_1gib)
+                cap |= VTD_CAP_FS1GP;
+        return cap;
+}
+
+static uint64_t extended_capability(const struct vtd_frontend_config *config)
+{
+        uint64_t ecap = ECAP_BASE;
+
+        ecap |= (uint64_t)(VTD_REG_IVA / 16) << 8;
+        if (config->snoop_control)
+                ecap |= VTD_ECAP_SC;
+        if (config->pasid_bits > 0)
+                ecap |= VTD_ECAP_PASID | (uint64_t)(config->pasid_bits - 1) << 35;
+        return ecap;
+}
+
+void vtd_registers_reset(struct vtd_registers *registers, const struct vtd_frontend_config *config)
+{
+        memset(registers, 0, sizeof(*registers));
+        registers->fault_records = config->fault_records;
+        vtd_registers_set32(registers, VTD_REG_VER, VERSION);
+        vtd_registers_set64(registers, VTD_REG_CAP, capability(config));
+        vtd_registers_set64(registers, VTD_REG_ECAP, extended_capability(config));
+        vtd_registers_set32(registers, VTD_REG_FECTL, VTD_ECTL_IM);
+        vtd_registers_set32(registers, VTD_REG_IECTL, VTD_ECTL_IM);
+}
+
+static bool is_legal_access(uint64_t offset, unsigned size)
+{
+        return (size == 4 || size == 8) && offset < VTD_FRONTEND_REGISTER_PAGE_SIZE &&
+               offset % size == 0;
+}
+
+uint64_t vtd_registers_read(const struct vtd_registers *registers, uint64_t offset, unsigned size)
+{
+        if (!is_legal_access(offset, size))
+                return 0;
+        return size == 4 ? vtd_registers_get32(registers, (unsigned)offset)
+                         : vtd_registers_get64(registers, (unsigned)offset);
+}
+
+/*
+ * RTPS falls at once, so that a guest which polls for it never takes the answer to an earlier SRTP
+ * for this one's.  The sticky status bits change only when engine.c has carried the command out.
+ */
+static void take_command(struct vtd_registers *registers, uint32_t value)
+{
+        registers->command = value & (VTD_GCMD_TE | VTD_GCMD_QIE);
+        if (value & VTD_GCMD_SRTP) {
+                registers->set_root = true;
+                registers->dwords[VTD_REG_GSTS / 4] &= ~VTD_GCMD_SRTP;
+        }
+}
+
+static bool is_fault_flag(const struct vtd_registers *registers, unsigned offset)
+{
+        return offset >= VTD_REG_FRCD &&
+               offset < VTD_REG_FRCD + registers->fault_records * VTD_FRCD_SIZE &&
+               offset % VTD_FRCD_SIZE == 12;
+}
+
+static unsigned write_dword(struct vtd_registers *registers, unsigned offset, uint32_t value)
+{
+        uint32_t *dword = &registers->dwords[offset / 4];
+
+        if (offset == VTD_REG_GCMD) {
+                take_command(registers, value);
+                return 0;
+        }
+        if (is_fault_flag(registers, offset)) {
+                *dword &= ~(value & VTD_FRCD_F);
+                return VTD_TRIGGER_FAULT_STATUS;
+        }
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(register_rules); i++) {
+                const struct register_rule *rule = &register_rules[i];
+
+                if (rule->offset != offset)
+                        continue;
+                *dword = (*dword & ~rule->writable) | (value & rule->writable);
+                *dword &= ~(value & rule->cleared_by_one);
+                return rule->trigger;
+        }
+        return 0;
+}
+
+unsigned vtd_registers_write(struct vtd_registers *registers, uint64_t offset, unsigned size,
+                             uint64_t value)
+{
+        unsigned triggers;
+
+        if (!is_legal_access(offset, size))
+                return 0;
+        triggers = write_dword(registers, (unsigned)offset, (uint32_t)value);
+        if (size == 8)
+                triggers |= write_dword(registers, (unsigned)offset + 4, (uint32_t)(value >> 32));
+        return triggers;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The walk from a requester id to its PASID-table entry: root, scalable context, PASID directory,
+ * PASID table.  Each entry is read once into local memory and judged there; one step reads one
+ * entry, so that the caller can bound its work.  The tables below the entry are the host IOMMU's
+ * business: nothing here reads a first-stage table.
+ */
+#ifndef VTD_FRONTEND_TABLES_H
+#define VTD_FRONTEND_TABLES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/fault.h"
+#include "frontend/guest.h"
+
+/* Physical addresses at or above 2^this are reserved in every entry: x86's own limit. */
+#define VTD_PHYSICAL_ADDRESS_BITS 52u
+
+enum vtd_translation_type {
+        VTD_PGTT_FIRST_STAGE = 1,
+        VTD_PGTT_PASSTHROUGH = 4,
+};
+
+/* What counts of a present, well-formed PASID-table entry. */
+struct vtd_pasid_entry {
+        enum vtd_translation_type type;
+        uint16_t domain_id;
+        uint32_t pasid; /* under which it was found: RID_PASID for requests without PASID */
+        bool fpd;       /* the OR of all FPD bits on the way */
+        uint64_t first_stage_root; /* 0 for pass-through */
+};
+
+enum vtd_walk_level {
+        VTD_WALK_ROOT,
+        VTD_WALK_CONTEXT,
+        VTD_WALK_DIRECTORY,
+        VTD_WALK_PASID,
+        VTD_WALK_END,
+};
+
+struct vtd_walk {
+        enum vtd_walk_level level; /* of the entry that is read next */
+        uint64_t address;          /* its address */
+        uint16_t rid;
+        uint32_t pasid; /* known once the level is past the context entry */
+        bool fpd;
+        /* Of the PASID-table entry, once it was found present, even if it is refused. */
+        bool domain_known;
+        uint16_t domain_id;
+};
+
+enum {
+        VTD_WALK_E_MORE = 1, /* step again */
+        VTD_WALK_E_ABSENT,   /* not present: *@reason says at which level */
+        VTD_WALK_E_REFUSED,  /* *@reason */
+};
+
+/* Prepares a walk for requests without PASID of @rid below the latched root pointer @root. */
+void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid);
+
+/*
+ * Reads and judges one entry; @ecap is what the guest was offered.
+ * Returns 0 with *@entry; VTD_WALK_E_MORE; VTD_WALK_E_ABSENT or _REFUSED with *@reason.
+ */
+int vtd_walk_step(struct vtd_walk *walk, const struct vtd_guest *guest, uint64_t ecap,
+                  struct vtd_pasid_entry *entry, enum vtd_fault_reason *reason);
+
+#endif
