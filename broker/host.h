@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host as a worker sees it: a small table of operations over IOMMU objects, with the object
- * rules of iommufd.  host_linux.c implements it with /dev/iommu and VFIO, host_sim.c simulates it;
+ * rules of iommufd.  host_linux/ implements it with /dev/iommu and VFIO, sim/ simulates it;
  * each is built into a worker program of its own.
  *
  * Ids are the host's own (small integers, reused at once) and never leave the worker.  Everything
