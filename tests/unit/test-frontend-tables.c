@@ -158,17 +158,17 @@ static void test_every_reserved_bit_is_refused(void **state)
                 uint64_t address;
                 enum vtd_fault_reason reason;
                 unsigned words;
-                uint64_t free[8];
+                uint64_t free_0, free_1, free_2;
         } cases[] = {
-                /* clang-format off: version 14 crashes here */
-                {ROOT_TABLE, 0x3a, 1, {0xffffffffff001}},
-                {context_of(RID_A), 0x42, 4, {0xffffffffffe03, 0xfffff}},
-                {directory_of(RID_A), 0x52, 1, {0xffffffffff003}},
-                {entry_of(RID_A, 0), 0x5a, 8, {0xffffffffff1df, 0x80ffff, 0xffffffffff06c}},
-                /* clang-format on */
+                {ROOT_TABLE,          0x3a, 1, 0xffffffffff001, 0,        0              },
+                {context_of(RID_A),   0x42, 4, 0xffffffffffe03, 0xfffff,  0              },
+                {directory_of(RID_A), 0x52, 1, 0xffffffffff003, 0,        0              },
+                {entry_of(RID_A, 0),  0x5a, 8, 0xffffffffff1df, 0x80ffff, 0xffffffffff06c},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
+                const uint64_t free_bits[8] = {cases[i].free_0, cases[i].free_1, cases[i].free_2};
+
                 for (unsigned bit = 0; bit < cases[i].words * 64; bit++) {
                         uint64_t address = cases[i].address + bit / 64 * 8;
                         uint64_t mask = UINT64_C(1) << (bit % 64);
@@ -180,7 +180,7 @@ static void test_every_reserved_bit_is_refused(void **state)
                         guest_put64(guest, address, good ^ mask);
                         outcome = walk(guest);
                         guest_put64(guest, address, good);
-                        if (cases[i].free[bit / 64] & mask) {
+                        if (free_bits[bit / 64] & mask) {
                                 assert_int_not_equal(outcome.reason, cases[i].reason);
                         } else {
                                 assert_int_equal(outcome.result, VTD_WALK_E_REFUSED);
