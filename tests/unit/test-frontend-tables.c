@@ -96,14 +96,16 @@ static void test_each_requester_id_has_its_own_path(void **state)
 static void test_entries_that_are_not_present_are_told_apart(void **state)
 {
         struct guest *guest = *state;
+        const uint64_t context = context_of(RID_A), directory = directory_of(RID_A);
+        const uint64_t pasid_entry = entry_of(RID_A, 0);
         const struct {
                 uint64_t address;
                 enum vtd_fault_reason reason;
         } cases[] = {
-                {ROOT_TABLE,           0x39},
-                {context_of(RID_A),    0x41},
-                {directory_of(RID_A),  0x51},
-                {entry_of(RID_A, 0),   0x59},
+                {ROOT_TABLE,  0x39},
+                {context,     0x41},
+                {directory,   0x51},
+                {pasid_entry, 0x59},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
@@ -124,13 +126,14 @@ static void test_tables_outside_memory_are_access_errors(void **state)
 {
         static const uint64_t outside[] = {GUEST_MEMORY, UINT64_C(0xffffffffff000)};
         struct guest *guest = *state;
+        const uint64_t context = context_of(RID_A), directory = directory_of(RID_A);
         const struct {
                 uint64_t address;
                 enum vtd_fault_reason reason;
         } cases[] = {
-                {ROOT_TABLE,          0x40},
-                {context_of(RID_A),   0x50},
-                {directory_of(RID_A), 0x58},
+                {ROOT_TABLE, 0x40},
+                {context,    0x50},
+                {directory,  0x58},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
@@ -154,16 +157,18 @@ static void test_tables_outside_memory_are_access_errors(void **state)
 static void test_every_reserved_bit_is_refused(void **state)
 {
         struct guest *guest = *state;
+        const uint64_t context = context_of(RID_A), directory = directory_of(RID_A);
+        const uint64_t pasid_entry = entry_of(RID_A, 0);
         const struct {
                 uint64_t address;
                 enum vtd_fault_reason reason;
                 unsigned words;
                 uint64_t free_0, free_1, free_2;
         } cases[] = {
-                {ROOT_TABLE,          0x3a, 1, 0xffffffffff001, 0,        0              },
-                {context_of(RID_A),   0x42, 4, 0xffffffffffe03, 0xfffff,  0              },
-                {directory_of(RID_A), 0x52, 1, 0xffffffffff003, 0,        0              },
-                {entry_of(RID_A, 0),  0x5a, 8, 0xffffffffff1df, 0x80ffff, 0xffffffffff06c},
+                {ROOT_TABLE,  0x3a, 1, 0xffffffffff001, 0,        0              },
+                {context,     0x42, 4, 0xffffffffffe03, 0xfffff,  0              },
+                {directory,   0x52, 1, 0xffffffffff003, 0,        0              },
+                {pasid_entry, 0x5a, 8, 0xffffffffff1df, 0x80ffff, 0xffffffffff06c},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
