@@ -126,11 +126,14 @@ static int fake_bus_master(struct vtd_host *vtd_host, uint32_t device, bool on)
         struct fake_host *host = fake(vtd_host);
         struct fake_object *object = get(host, device, FAKE_DEVICE);
         struct fake_call *call;
+        bool fails = enter(host, VTD_AUDIT_BUS_MASTER, device, on, 0, &call);
 
-        if (enter(host, VTD_AUDIT_BUS_MASTER, device, on, 0, &call) || !object)
-                return leave(call, object ? call->result : VTD_HOST_E_ABSENT);
-        object->bus_master = on;
-        return 0;
+        if (!object)
+                return leave(call, VTD_HOST_E_ABSENT);
+        /* The worse outcome: a failure to turn it on has turned it on. */
+        if (on || !fails)
+                object->bus_master = on;
+        return call->result;
 }
 
 static int fake_release(struct vtd_host *vtd_host, uint32_t device)

@@ -104,6 +104,62 @@ static void attachments_of_the_same_root_share_one_table(void **state)
         assert_int_equal(fake_host_count(w->f->host, FAKE_FIRST_STAGE), 0);
 }
 
+static void tables_of_other_attributes_are_other_tables(void **state)
+{
+        static const uint32_t flags[] = {0, VTD_FIRST_STAGE_SRE, VTD_FIRST_STAGE_WPE};
+        struct world *w = *state;
+        const struct fake_object *object;
+        struct vtd_request wide;
+
+        fixture_stop(w->f);
+        fixture_start(w->f, true);
+        w->f->host->devices[0].info.cap |= CAP_FS5LP;
+        w->f->host->devices[0].info.ecap |= ECAP_SRS;
+        w->device = fixture_plug(w->f, 0);
+        (void)fixture_map(w->f, 0, MIB);
+        wide = fixture_attach_request(w->device, 4, VTD_ATTACH_FIRST_STAGE, 0x1000);
+
+        for (uint32_t i = 0; i < VTD_ARRAY_SIZE(flags); i++) {
+                struct vtd_request request =
+                        fixture_attach_request(w->device, i + 1, VTD_ATTACH_FIRST_STAGE, 0x1000);
+
+                request.attach.flags = flags[i];
+                assert_int_equal(fixture_call(w->f, &request, -1), 0);
+                assert_false(w->f->reply.refused);
+                object = &w->f->host->objects[fake_host_attached(
+                        w->f->host, fixture_host_id(w->f, w->device), i + 1)];
+                assert_int_equal(object->config.flags, flags[i]);
+                assert_int_equal(object->config.address_width, 48);
+        }
+        wide.attach.address_width = 57;
+        assert_int_equal(fixture_call(w->f, &wide, -1), 0);
+        assert_false(w->f->reply.refused);
+        object = &w->f->host->objects[fake_host_attached(w->f->host,
+                                                         fixture_host_id(w->f, w->device), 4)];
+        assert_int_equal(object->config.address_width, 57);
+        assert_int_equal(fake_host_count(w->f->host, FAKE_FIRST_STAGE), 4);
+}
+
+/* The fake host, like the kernel, refuses PASIDs on tables that were not made for them. */
+static void a_device_with_pasids_never_shares_a_second_stage_without(void **state)
+{
+        struct world *w = *state;
+        uint64_t plain, pasids;
+
+        fixture_stop(w->f);
+        fixture_start(w->f, true);
+        w->f->host->devices[0].info.pasid_bits = 0;
+        w->f->host->devices[2].info.pasid_bits = 0;
+        plain = fixture_plug(w->f, 0);
+        pasids = fixture_plug(w->f, 1);
+        assert_int_equal(fake_host_count(w->f->host, FAKE_SECOND_STAGE), 2);
+        (void)fixture_plug(w->f, 2);
+        assert_int_equal(fake_host_count(w->f->host, FAKE_SECOND_STAGE), 2);
+        (void)fixture_attach(w->f, plain, 0, VTD_ATTACH_PASSTHROUGH, 0);
+        (void)fixture_attach(w->f, pasids, 0, VTD_ATTACH_PASSTHROUGH, 0);
+        (void)fixture_attach(w->f, pasids, 6, VTD_ATTACH_PASSTHROUGH, 0);
+}
+
 static void an_incompatible_iommu_gets_a_second_stage_of_its_own(void **state)
 {
         struct world *w = *state;
@@ -322,6 +378,8 @@ int main(void)
                 CASE(the_new_table_is_attached_before_the_old_one_is_released),
                 CASE(attaching_the_same_again_needs_no_host_call),
                 CASE(attachments_of_the_same_root_share_one_table),
+                CASE(tables_of_other_attributes_are_other_tables),
+                CASE(a_device_with_pasids_never_shares_a_second_stage_without),
                 CASE(an_incompatible_iommu_gets_a_second_stage_of_its_own),
                 CASE(bus_mastering_stays_on_until_the_last_attachment_goes),
                 CASE(what_policy_or_hardware_does_not_allow_is_refused_before_any_host_call),

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/clock.h"
 #include "broker/invalidate.h"
 #include "shared/checked.h"
 #include "tests/unit/vm-fixture.h"
@@ -223,6 +224,22 @@ static void over_the_rate_the_whole_table_is_flushed_and_the_answer_waits(void *
         assert_true(w->f->vm->stats.delayed_us > before.delayed_us);
 }
 
+static void a_delay_is_rounded_up_to_whole_milliseconds_and_capped(void **state)
+{
+        struct world *w = *state;
+        const struct vtd_invalidate_entry entry = {0x1000, 1, false};
+
+        w->f->vm->rate.level = 0;
+        w->f->vm->rate.updated = vtd_clock_now() + 900000;
+        send(w, &entry, 1);
+        assert_int_equal(w->f->delay_ms, 1);
+        w->f->vm->rate.level = 0;
+        w->f->vm->rate.updated = UINT64_MAX / 2;
+        send(w, &entry, 1);
+        assert_int_equal(w->f->delay_ms, VTD_LIMIT_INVALIDATE_DELAY_MS);
+        assert_int_equal(w->f->host->n_calls, 2); /* made at once; it is the answer that waits */
+}
+
 static void a_host_failure_blocks_every_attachment_of_the_table_before_the_answer(void **state)
 {
         static const struct vtd_invalidate_entry entries[] = {
@@ -294,6 +311,7 @@ int main(void)
                 CASE(one_whole_table_entry_stands_for_all),
                 cmocka_unit_test(merging_never_loses_a_page),
                 CASE(over_the_rate_the_whole_table_is_flushed_and_the_answer_waits),
+                CASE(a_delay_is_rounded_up_to_whole_milliseconds_and_capped),
                 CASE(a_host_failure_blocks_every_attachment_of_the_table_before_the_answer),
                 CASE(a_success_that_did_too_little_is_a_failure),
                 CASE(stale_translations_that_cannot_be_blocked_are_fatal),
