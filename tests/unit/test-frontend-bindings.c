@@ -323,6 +323,14 @@ static void test_set_root_drops_caches_and_flushes_what_stays(void **state)
         assert_whole(guest, 0, TABLE_A);
         assert_int_equal(guest->broker->count, 1);
         assert_int_equal(binding_of(guest, RID_A), VTD_FRONTEND_BINDING_FIRST_STAGE);
+        /* The guest takes RTPS for the flush being done. */
+        guest->broker->hold = true;
+        command(guest, VTD_GCMD_SRTP, 0);
+        run_until(guest, VTD_FRONTEND_WAITING);
+        assert_false(read32(guest, VTD_REG_GSTS) & VTD_GCMD_SRTP);
+        guest->broker->hold = false;
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_true(read32(guest, VTD_REG_GSTS) & VTD_GCMD_SRTP);
 }
 
 static void test_set_root_to_other_tables_rebinds(void **state)
