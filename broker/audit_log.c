@@ -275,8 +275,10 @@ static ssize_t write_some(const struct vtd_audit_log *log, size_t size)
                 written = send(log->fd, log->buffer, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         } else {
                 /* O_NONBLOCK would change the descriptor for everybody who shares it. */
-                if (poll(&poll_fd, 1, 0) <= 0 || !(poll_fd.revents & POLLOUT))
-                        return (poll_fd.revents & (POLLERR | POLLHUP | POLLNVAL)) ? -1 : 0;
+                if (poll(&poll_fd, 1, 0) < 0 || (poll_fd.revents & (POLLERR | POLLNVAL)))
+                        return -1;
+                if (!(poll_fd.revents & POLLOUT))
+                        return 0;
                 written = write(log->fd, log->buffer, size);
         }
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
