@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Adds up meson's test logs: one line for each run, then `N passed, N failed` as the last line.
+"""summary.py FAILED LOG...: adds up meson's test logs; `N passed, N failed` is the last line.
 
-A test that speaks TAP counts with each of its points.  Nothing is forgiven: a test program that
+FAILED is the number of failures outside the logs (builds, code style).  A test that speaks TAP counts with each of its points.  Nothing is forgiven: a test program that
 timed out, crashed or printed no point is one failure; a skipped rig test is a failure.
 """
 import json
@@ -29,14 +29,14 @@ def judge(entry):
 
 
 def main():
-    total = [0, 0, 0]
-    for path in sys.argv[1:]:
+    total = [0, int(sys.argv[1]), 0]
+    for path in sys.argv[2:]:
         name = os.path.basename(path)
         run = [0, 0, 0]
         with open(path, encoding="utf-8") as lines:
             for line in lines:
                 run = [a + b for a, b in zip(run, judge(json.loads(line)))]
-        if name == "rig.json":
+        if name.endswith("-rig.json"):
             if run[2] or not run[0]:
                 run[1] += max(run[2], 1)
                 run[2] = 0

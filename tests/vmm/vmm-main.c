@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 {
         struct vtd_log log = {.sink = vtd_log_to_stderr,
                               .opaque = (void *)(uintptr_t) "vtd-vmm",
-                              .threshold = VTD_LOG_WARNING};
+                              .threshold = VTD_LOG_ERROR};
         struct vmm_config config = {
                 .memory = GUEST_MEMORY, .log = &log, .frontend = VTD_FRONTEND_CONFIG_DEFAULT};
         struct story story = {
