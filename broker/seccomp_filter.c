@@ -67,6 +67,22 @@ static int set_attributes(scmp_filter_ctx filter, struct vtd_log *log)
         return 0;
 }
 
+/*
+ * Tests the two calls that every request makes first: their arguments are looked at, so that the
+ * kernel cannot remember the verdict as it does for the event loop's.
+ */
+static int favour_requests(scmp_filter_ctx filter, struct vtd_log *log)
+{
+        int result = seccomp_syscall_priority(filter, SCMP_SYS(recvmsg), UINT8_MAX);
+
+        if (result == 0)
+                result = seccomp_syscall_priority(filter, SCMP_SYS(sendmsg), UINT8_MAX);
+        if (result < 0)
+                return vtd_fail(log, result, "seccomp: priority not accepted: %s",
+                                strerror(-result));
+        return 0;
+}
+
 /* The filter of a worker for @host; the caller releases *@out. */
 static int build(scmp_filter_ctx *out, enum vtd_host_kind host, uint32_t *rules,
                  struct vtd_log *log)
@@ -83,6 +99,8 @@ static int build(scmp_filter_ctx *out, enum vtd_host_kind host, uint32_t *rules,
         if (!filter)
                 return vtd_fail(log, -ENOMEM, "seccomp: no memory for the filter");
         result = set_attributes(filter, log);
+        if (result == 0)
+                result = favour_requests(filter, log);
         for (size_t s = 0; s < VTD_ARRAY_SIZE(sets) && result == 0; s++) {
                 const struct vtd_seccomp_row *rows;
                 size_t count;
