@@ -508,7 +508,10 @@ static bool file_holds(int directory, const char *name, const char *file, const 
         return length >= (ssize_t)strlen(text) && memcmp(content, text, strlen(text)) == 0;
 }
 
-/* PCI addresses of the first two edu devices of this machine, in ascending order. */
+/*
+ * PCI addresses of two edu devices of this machine.  The one with the highest address comes first:
+ * where devices differ in how late they do their DMA, a rig puts the late one there.
+ */
 static size_t find_edu_devices(struct story_run *run)
 {
         struct dirent **entries;
@@ -517,7 +520,7 @@ static size_t find_edu_devices(struct story_run *run)
         VTD_CLEANUP_FD int directory =
                 open("/sys/bus/pci/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        for (int i = 0; i < count; i++) {
+        for (int i = count - 1; i >= 0; i--) {
                 const char *name = entries[i]->d_name;
 
                 if (found < 2 && file_holds(directory, name, "vendor", "0x1234") &&
