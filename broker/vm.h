@@ -18,7 +18,7 @@
 
 enum {
         VTD_VM_E_VIOLATION = 1, /* close the connection without an answer */
-        VTD_VM_E_FATAL,         /* the supervisor is lost: end the worker */
+        VTD_VM_E_FATAL,         /* supervisor lost, or a device cannot be blocked: end the worker */
 };
 
 struct vtd_vm;
@@ -27,12 +27,15 @@ struct vtd_vm_config {
         const struct vtd_policy *policy; /* borrowed, outlives the VM */
         enum vtd_host_kind host_kind;
         enum vtd_audit_level audit_level;
-        struct vtd_host *host;             /* owned by the VM from vtd_vm_new() on */
+        struct vtd_host *host;             /* owned by vtd_vm_new(), also when it fails */
         struct vtd_supervisor *supervisor; /* borrowed */
         struct vtd_log *log;               /* borrowed */
 };
 
-/* All memory that requests may ever need is allocated here, sized by policy. */
+/*
+ * All memory that requests may ever need is allocated here, sized by policy.
+ * Returns 0; -ENOMEM; -EINVAL when a limit of the policy is over its ceiling.
+ */
 int vtd_vm_new(struct vtd_vm **out, const struct vtd_vm_config *config);
 
 /*
@@ -55,7 +58,8 @@ bool vtd_vm_step(struct vtd_vm *vm);
  * Ends the VM for the given reason (CONNECTION_ENDED, VIOLATION, DRAINED): first every attachment
  * is detached and bus mastering turned off (audit event BLOCKED), then tables, memory and devices
  * are released (RELEASED).  A failing step does not stop the later ones; the descriptors' last
- * close by vtd-brokerd finishes what failed here.
+ * close by vtd-brokerd finishes what failed here.  After VTD_VM_E_FATAL too this is to be called: it
+ * tries again, and gives a device that cannot be detached back before memory is unmapped.
  */
 void vtd_vm_end(struct vtd_vm *vm, enum vtd_audit_event reason);
 

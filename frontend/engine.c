@@ -418,14 +418,17 @@ static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor 
         }
 }
 
-/* Adding twice does no harm, so a descriptor that met a full set is executed again after a flush. */
+/*
+ * When the set of pending tables is full, it is sent, and the descriptor goes on with the binding
+ * that it had come to.
+ */
 static void execute_iotlb(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
 {
         bool pages = descriptor->type == VTD_DESCRIPTOR_PASID_IOTLB &&
                      descriptor->granularity == VTD_PASID_IOTLB_PAGE;
 
-        for (size_t i = 0; i < VTD_BINDINGS; i++) {
-                const struct vtd_binding *binding = &engine->bindings.slots[i];
+        for (; engine->next_slot < VTD_BINDINGS; engine->next_slot++) {
+                const struct vtd_binding *binding = &engine->bindings.slots[engine->next_slot];
                 int r;
 
                 if (!vtd_binding_matches_iotlb(binding, descriptor))
@@ -491,6 +494,7 @@ static int fetch(struct vtd_engine *engine, unsigned *budget)
                             VTD_RTADDR_TTM(engine->root), &engine->descriptor, &engine->error);
         engine->held = true;
         engine->held_error = r != 0;
+        engine->next_slot = 0;
         return TURN_AGAIN;
 }
 

@@ -54,6 +54,7 @@ struct vtd_engine {
 
         bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
         struct vtd_descriptor descriptor;
+        size_t next_slot; /* the binding that an IOTLB descriptor has come to */
         bool held_error;
         enum vtd_queue_error error;
         bool flush_due;

@@ -65,10 +65,9 @@ static int fake_collect(struct vtd_backend *backend, struct vtd_reply *reply, in
 {
         struct fake_backend *fake = (struct fake_backend *)backend;
 
-        (void)timeout_ms;
         if (fake->lost)
                 return VTD_BACKEND_E_LOST;
-        if (!fake->unanswered || fake->hold)
+        if (!fake->unanswered || (fake->hold && timeout_ms == 0))
                 return VTD_BACKEND_E_AGAIN;
         fake->unanswered = false;
         answer(fake, reply);

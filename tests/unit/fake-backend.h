@@ -13,7 +13,7 @@
 struct fake_backend {
         struct vtd_backend base;
         /* Set by the test. */
-        bool hold;                     /* answers stay away until this is false again */
+        bool hold;                     /* answers stay away, except from calls that wait for them */
         bool lost;                     /* the connection is gone */
         enum vtd_request_type refused; /* the next request of this type is refused, ... */
         enum vtd_reason reason;        /* ... for this reason */

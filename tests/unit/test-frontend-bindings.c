@@ -323,6 +323,14 @@ static void test_set_root_drops_caches_and_flushes_what_stays(void **state)
         assert_whole(guest, 0, TABLE_A);
         assert_int_equal(guest->broker->count, 1);
         assert_int_equal(binding_of(guest, RID_A), VTD_FRONTEND_BINDING_FIRST_STAGE);
+        /* The guest takes RTPS for the flush being done. */
+        guest->broker->hold = true;
+        command(guest, VTD_GCMD_SRTP, 0);
+        run_until(guest, VTD_FRONTEND_WAITING);
+        assert_false(read32(guest, VTD_REG_GSTS) & VTD_GCMD_SRTP);
+        guest->broker->hold = false;
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_true(read32(guest, VTD_REG_GSTS) & VTD_GCMD_SRTP);
 }
 
 static void test_set_root_to_other_tables_rebinds(void **state)
@@ -429,6 +437,39 @@ static void test_a_refused_attach_blocks_faults_once_and_is_retried(void **state
                 invalidate(guest, PC_PASID(5, 0));
                 assert_int_equal(binding_of(guest, RID_A), VTD_FRONTEND_BINDING_FIRST_STAGE);
         }
+}
+
+static void test_a_refused_entry_is_not_cached(void **state)
+{
+        struct guest *guest = *state;
+
+        start_first_stage(guest);
+        put_entry(guest, RID_A, FIRST_STAGE, 5, TABLE_B);
+        guest->broker->refused = VTD_REQUEST_ATTACH;
+        guest->broker->reason = VTD_REASON_HOST_LIMIT;
+        invalidate(guest, PC_PASID(5, 0));
+        /* Nothing is left to be removed: what is added next is judged by memory alone. */
+        put_entry(guest, RID_A, FIRST_STAGE, 9, TABLE_B);
+        invalidate(guest, PC_PASID(9, 0));
+        assert_int_equal(binding_of(guest, RID_A), VTD_FRONTEND_BINDING_FIRST_STAGE);
+}
+
+static void test_a_walk_does_not_outlive_its_device(void **state)
+{
+        struct guest *guest = *state;
+
+        put_context(guest, RID_A, 0);
+        put_context(guest, RID_B, 0);
+        put_entry(guest, RID_A, FIRST_STAGE, 5, TABLE_A);
+        put_entry(guest, RID_B, FIRST_STAGE, 6, TABLE_B);
+        enable_translation(guest);
+        assert_int_equal(vtd_frontend_plug(guest->unit, "nic0", RID_A), 0);
+        assert_int_equal(vtd_frontend_run(guest->unit, 2), VTD_FRONTEND_PENDING);
+        assert_int_equal(vtd_frontend_unplug(guest->unit, RID_A), 0);
+        assert_int_equal(vtd_frontend_plug(guest->unit, "nic1", RID_B), 0);
+        fake_backend_forget(guest->broker);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_attach(guest, 0, 2, VTD_ATTACH_FIRST_STAGE, TABLE_B);
 }
 
 static void test_fpd_suppresses_the_fault_but_not_the_blocking(void **state)
@@ -959,6 +1000,8 @@ int main(void)
                 TEST(test_status_changes_only_when_all_bindings_are_settled),
                 TEST(test_a_command_during_a_command_is_carried_out_after_it),
                 TEST(test_a_refused_attach_blocks_faults_once_and_is_retried),
+                TEST(test_a_refused_entry_is_not_cached),
+                TEST(test_a_walk_does_not_outlive_its_device),
                 TEST(test_fpd_suppresses_the_fault_but_not_the_blocking),
                 TEST(test_refused_pass_through_off_translation_faults_nothing),
                 TEST(test_a_failed_invalidation_blocks_before_the_wait_completes),

@@ -232,6 +232,20 @@ static void test_two_faults_with_one_record_overflow_with_one_message(void **sta
         assert_int_equal(read64(guest, VTD_REG_FRCD + 8), 0x8000005b00001234);
 }
 
+static void test_no_fault_is_recorded_while_an_overflow_stands(void **state)
+{
+        struct guest *guest = *state;
+
+        record(guest, 1, VTD_FAULT_PASID_INVALID, false);
+        record(guest, 2, VTD_FAULT_PASID_INVALID, false);
+        write32(guest, VTD_REG_FRCD + 12, VTD_FRCD_F);
+        record(guest, 3, VTD_FAULT_PASID_INVALID, false);
+        assert_int_equal(read32(guest, VTD_REG_FSTS), VTD_FSTS_PFO);
+        write32(guest, VTD_REG_FSTS, VTD_FSTS_PFO);
+        record(guest, 4, VTD_FAULT_PASID_INVALID, false);
+        assert_int_equal(fault_reason(guest, 4), VTD_FAULT_PASID_INVALID);
+}
+
 static void test_a_masked_fault_is_pending_and_sent_when_unmasked(void **state)
 {
         struct guest *guest = *state;
@@ -366,6 +380,7 @@ int main(void)
                 TEST(test_register_invalidation_never_looks_busy),
                 TEST(test_reset_restores_every_register),
                 TEST(test_two_faults_with_one_record_overflow_with_one_message),
+                TEST(test_no_fault_is_recorded_while_an_overflow_stands),
                 TEST(test_a_masked_fault_is_pending_and_sent_when_unmasked),
                 TEST(test_a_pending_fault_event_falls_when_all_causes_are_cleared),
                 TEST(test_records_are_used_in_turn_and_may_be_cleared_out_of_order),
