@@ -4,9 +4,9 @@
  *
  * The rules for a row: the call is made after READY; nothing above it does without; arguments are
  * pinned wherever the kernel gives them a number (descriptors 3, 4 and 5 are fixed; a device's
- * descriptor is not, because it comes over the control channel).  Never a row for a call that opens,
- * names, connects, executes, creates a process or thread, changes an identity, or maps executable
- * memory; never io_uring, which would carry calls past this filter.
+ * descriptor is not, because it comes over the control channel).  Never a row for a call that
+ * opens, names, connects, executes, creates a process or thread, changes an identity, or maps
+ * executable memory; never io_uring, which would carry calls past this filter.
  */
 #include "broker/seccomp_table.h"
 

@@ -3,8 +3,8 @@
  * What a live worker may do, seen from outside (/proc), and what vtd-brokerd does with workers and
  * connections that misbehave.  The broker is a real one with the simulated host.
  *
- * Run as root, workers have users of their own; with --user UID everything runs as that user in user
- * namespaces ("rootless").
+ * Run as root, workers have users of their own; with --user UID everything runs as that user in
+ * user namespaces ("rootless").
  */
 #include "tests/unit/unit.h"
 
@@ -226,7 +226,9 @@ static void test_worker_has_no_privilege(void **state)
         }
 }
 
-/* Every layer is up before the first byte is read: the worker has not been greeted in these tests. */
+/*
+ * Every layer is up before the first byte is read: the worker has not been greeted in these tests.
+ */
 static void test_worker_has_namespaces_of_its_own(void **state)
 {
         static const char *const names[] = {"mnt", "net", "ipc", "uts", "pid", "cgroup", "user"};
