@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See audit_log.h.  Records come from workers that may have been taken over: the numbers are theirs,
- * but time, tenant, VM, file and every word are vtd-brokerd's own, so that no worker can write a
- * line in another's name.
+ * See audit_log.h.  Records come from workers that may have been taken over: the numbers are
+ * theirs, but time, tenant, VM, file and every word are vtd-brokerd's own, so that no worker can
+ * write a line in another's name.
  */
 #include "broker/audit_log.h"
 
@@ -263,7 +263,9 @@ void vtd_audit_log_event(struct vtd_audit_log *log, struct vtd_audit_source *sou
         finish(log, source, &line);
 }
 
-/* Writes up to @size bytes without waiting; 0 when the descriptor takes none now, -1 on an error. */
+/*
+ * Writes up to @size bytes without waiting; 0 when the descriptor takes none now, -1 on an error.
+ */
 static ssize_t write_some(const struct vtd_audit_log *log, size_t size)
 {
         struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See control.h.  Each end may have been taken over by what it reads, so that a record is hostile on
- * either side: it is received whole into a zeroed union and judged field by field before anybody
- * uses it.  The policy inside START has a judge of its own, vtd_policy_verify().
+ * See control.h.  Each end may have been taken over by what it reads, so that a record is hostile
+ * on either side: it is received whole into a zeroed union and judged field by field before
+ * anybody uses it.  The policy inside START has a judge of its own, vtd_policy_verify().
  */
 #include "broker/control.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See device_files.h.  Names of devices come from policy files, which only the administrator writes;
- * they are still never used as a path before their form is checked.
+ * See device_files.h.  Names of devices come from policy files, which only the administrator
+ * writes; they are still never used as a path before their form is checked.
  */
 #include "broker/device_files.h"
 

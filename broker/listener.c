@@ -68,8 +68,8 @@ static int remove_stale(const struct vtd_listener *listener, const struct sockad
 }
 
 /*
- * bind() creates the file, with mode 0660 by umask.  Giving it away comes last: from then on its new
- * owner may do with the name what the directory allows.
+ * bind() creates the file, with mode 0660 by umask.  Giving it away comes last: from then on its
+ * new owner may do with the name what the directory allows.
  */
 static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *address, bool owned)
 {

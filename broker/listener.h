@@ -2,9 +2,9 @@
 /*
  * The socket of one tenant: DIRECTORY/TENANT.sock, SOCK_SEQPACKET.
  *
- * Who connects is judged by SO_PEERCRED, which the kernel records when connect() is called: it names
- * the process that made the connection, not whoever holds the descriptor later.  A VMM that passes
- * its connection on passes its identity on.
+ * Who connects is judged by SO_PEERCRED, which the kernel records when connect() is called: it
+ * names the process that made the connection, not whoever holds the descriptor later.  A VMM that
+ * passes its connection on passes its identity on.
  */
 #ifndef VTD_BROKER_LISTENER_H
 #define VTD_BROKER_LISTENER_H

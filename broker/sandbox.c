@@ -2,9 +2,9 @@
 /*
  * Theory of operation
  *
- * vtd-brokerd clones a child into new mount, network, IPC, UTS, PID and cgroup namespaces (and, when
- * it is not root, a user namespace that maps its one user), checks from outside that they are new,
- * arranges the fixed descriptors, closes all others and executes this program with an empty
+ * vtd-brokerd clones a child into new mount, network, IPC, UTS, PID and cgroup namespaces (and,
+ * when it is not root, a user namespace that maps its one user), checks from outside that they are
+ * new, arranges the fixed descriptors, closes all others and executes this program with an empty
  * environment.  From there on the worker only ever gives up things, in numbered stages.  The order
  * is forced: a mount needs CAP_SYS_ADMIN, so the root comes before the capabilities; a change of
  * user clears the parent-death signal, so the signal comes after the user; Landlock and the filter
@@ -145,9 +145,10 @@ static int set_limit(int resource, rlim_t value, const char *name, struct vtd_lo
 }
 
 /*
- * Pinned guest memory is charged to the worker's user, which is this VM's alone, against this limit:
- * the kernel itself then keeps the VM to its quota.  Pins are whole pages, and a page at the border
- * of two mappings is charged twice: one page of slack for each mapping that there may be.
+ * Pinned guest memory is charged to the worker's user, which is this VM's alone, against this
+ * limit: the kernel itself then keeps the VM to its quota.  Pins are whole pages, and a page at
+ * the border of two mappings is charged twice: one page of slack for each mapping that there may
+ * be.
  *
  * The simulated host pins nothing, so that there the limit need not be raised, which takes a
  * privilege; it is only ever lowered.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See seccomp_filter.h.  May assume nothing about the rows but their type; a row that libseccomp does not
- * take is an error, never skipped.
+ * See seccomp_filter.h.  May assume nothing about the rows but their type; a row that libseccomp
+ * does not take is an error, never skipped.
  */
 #include "broker/seccomp_filter.h"
 

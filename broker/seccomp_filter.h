@@ -23,7 +23,9 @@ int vtd_seccomp_refuse_io_uring(struct vtd_log *log);
  */
 int vtd_seccomp_load(enum vtd_host_kind host, uint32_t *rules, struct vtd_log *log);
 
-/* Writes the same filter to @fd as an array of struct sock_filter.  Returns 0 or a negative errno. */
+/*
+ * Writes the same filter to @fd as an array of struct sock_filter.  Returns 0 or a negative errno.
+ */
 int vtd_seccomp_export(enum vtd_host_kind host, int fd, struct vtd_log *log);
 
 #endif

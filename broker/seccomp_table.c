@@ -4,9 +4,9 @@
  *
  * The rules for a row: the call is made after READY; nothing above it does without; arguments are
  * pinned wherever the kernel gives them a number (descriptors 3, 4 and 5 are fixed; a device's
- * descriptor is not, because it comes over the control channel).  Never a row for a call that opens,
- * names, connects, executes, creates a process or thread, changes an identity, or maps executable
- * memory; never io_uring, which would carry calls past this filter.
+ * descriptor is not, because it comes over the control channel).  Never a row for a call that
+ * opens, names, connects, executes, creates a process or thread, changes an identity, or maps
+ * executable memory; never io_uring, which would carry calls past this filter.
  */
 #include "broker/seccomp_table.h"
 
@@ -119,6 +119,7 @@ static const struct vtd_seccomp_row simulated_rows[] = {
 /* What the sanitizers' run time needs to keep books, and to print a report before it ends. */
 static const struct vtd_seccomp_row sanitizer_rows[] = {
         ALLOW_IF(SYS_write, "the report", IS(0, STDERR_FILENO)),
+        ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, "the run time's heap"),
         ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, "shadow memory"),
         ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, "shadow memory"),
         ALLOW(SYS_madvise, "shadow memory"),

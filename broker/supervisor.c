@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See supervisor.h.  The worker is single-threaded and asks one thing at a time, so that a wait here
- * may stop everything else but PING, which is answered wherever the worker waits: a worker that
- * waits for vtd-brokerd is alive.  A lost or violated channel is final: no call is tried again.
+ * See supervisor.h.  The worker is single-threaded and asks one thing at a time, so that a wait
+ * here may stop everything else but PING, which is answered wherever the worker waits: a worker
+ * that waits for vtd-brokerd is alive.  A lost or violated channel is final: no call is tried
+ * again.
  */
 #include "broker/supervisor.h"
 
@@ -62,7 +63,9 @@ static int send_empty(struct vtd_supervisor *supervisor, enum vtd_control_type t
         return send_record(supervisor, &record);
 }
 
-/* Receives one record; 0, VTD_CONTROL_E_AGAIN, or a negative errno when the channel is worthless. */
+/*
+ * Receives one record; 0, VTD_CONTROL_E_AGAIN, or a negative errno when the channel is worthless.
+ */
 static int receive(struct vtd_supervisor *supervisor, union vtd_control_record *record,
                    struct vtd_fd_list *fds)
 {

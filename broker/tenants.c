@@ -14,8 +14,8 @@
  * Workers that one tenant may have started per second, and at once.  A start costs a few
  * milliseconds; beyond the rate connections wait in the socket's backlog.
  */
-#define SPAWN_RATE  8u
-#define SPAWN_BURST 16u
+#define SPAWN_RATE  20u
+#define SPAWN_BURST 40u
 
 static void free_names(GPtrArray **names)
 {

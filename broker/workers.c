@@ -18,7 +18,9 @@
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
-/* A worker that does not answer within this time is killed, and so is one that does not get ready. */
+/*
+ * A worker that does not answer within this time is killed, and so is one that does not get ready.
+ */
 #define WATCHDOG_LIMIT_MS 10000u
 #define WATCHDOG_TICK_MS  2000u
 
