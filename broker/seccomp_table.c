@@ -119,6 +119,7 @@ static const struct vtd_seccomp_row simulated_rows[] = {
 /* What the sanitizers' run time needs to keep books, and to print a report before it ends. */
 static const struct vtd_seccomp_row sanitizer_rows[] = {
         ALLOW_IF(SYS_write, "the report", IS(0, STDERR_FILENO)),
+        ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, "the run time's heap"),
         ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, "shadow memory"),
         ALLOW_MAP(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, "shadow memory"),
         ALLOW(SYS_madvise, "shadow memory"),
