@@ -52,15 +52,13 @@ void vtd_audit_request(struct vtd_vm *vm, const struct vtd_call *call, bool alwa
 
 void vtd_audit_event(struct vtd_vm *vm, enum vtd_audit_event event, int result, uint64_t count)
 {
-        union vtd_control_record record = {
-                .audit = {
-                          .header.type = VTD_CONTROL_AUDIT,
-                          .kind = VTD_AUDIT_EVENT,
-                          .code = event,
-                          .result = result,
-                          .detail = {count},
-                          }
-        };
+        union vtd_control_record record = {.audit = {
+                                                   .header.type = VTD_CONTROL_AUDIT,
+                                                   .kind = VTD_AUDIT_EVENT,
+                                                   .code = event,
+                                                   .result = result,
+                                                   .detail = {count},
+                                           }};
 
         vtd_supervisor_audit(vm->supervisor, &record);
 }
@@ -70,14 +68,13 @@ void vtd_audit_binding_blocked(struct vtd_vm *vm, const struct vtd_call *call, s
 {
         union vtd_control_record record = {
                 .audit = {
-                          .header.type = VTD_CONTROL_AUDIT,
-                          .kind = VTD_AUDIT_EVENT,
-                          .code = VTD_AUDIT_EVENT_BINDING_BLOCKED,
-                          .sequence = call->request->sequence,
-                          .subject = vtd_handles_name(&vm->device_handles, device),
-                          .detail = {pasid},
-                          }
-        };
+                        .header.type = VTD_CONTROL_AUDIT,
+                        .kind = VTD_AUDIT_EVENT,
+                        .code = VTD_AUDIT_EVENT_BINDING_BLOCKED,
+                        .sequence = call->request->sequence,
+                        .subject = vtd_handles_name(&vm->device_handles, device),
+                        .detail = {pasid},
+                }};
 
         name_device(vm, &record.audit, device);
         vtd_supervisor_audit(vm->supervisor, &record);

@@ -49,16 +49,16 @@ static const struct visible {
         uint64_t ecap;
         enum grant grant;
 } visible[] = {
-        {CAP_MGAW,  0,                     ALWAYS    }, /* bounds guest-physical addresses */
-        {CAP_FS1GP, 0,                     ALWAYS    }, /* a guest's table may hold 1 GiB pages */
-        {CAP_FS5LP, 0,                     FIVE_LEVEL}, /* a guest's table may have five levels */
-        {0,         ECAP_SMTS | ECAP_FSTS, ALWAYS    }, /* scalable mode with first-stage tables */
-        {0,         ECAP_NEST,             ALWAYS    }, /* how they are served */
-        {0,         ECAP_SC,               ALWAYS    }, /* whether the guest must flush for no-snoop DMA */
-        {0,         ECAP_SMPWC,            ALWAYS    }, /* whether it must flush its tables from caches */
-        {0,         ECAP_SRS,              SRE       }, /* an entry may have SRE */
-        {0,         ECAP_EAFS,             EAFE      }, /* an entry may have EAFE */
-        {0,         ECAP_PASID | ECAP_PSS, PASIDS    }, /* requests with PASID, and how wide */
+        {CAP_MGAW, 0, ALWAYS},              /* bounds guest-physical addresses */
+        {CAP_FS1GP, 0, ALWAYS},             /* a guest's table may hold 1 GiB pages */
+        {CAP_FS5LP, 0, FIVE_LEVEL},         /* a guest's table may have five levels */
+        {0, ECAP_SMTS | ECAP_FSTS, ALWAYS}, /* scalable mode with first-stage tables */
+        {0, ECAP_NEST, ALWAYS},             /* how they are served */
+        {0, ECAP_SC, ALWAYS},               /* whether the guest must flush for no-snoop DMA */
+        {0, ECAP_SMPWC, ALWAYS},            /* whether it must flush its tables from caches */
+        {0, ECAP_SRS, SRE},                 /* an entry may have SRE */
+        {0, ECAP_EAFS, EAFE},               /* an entry may have EAFE */
+        {0, ECAP_PASID | ECAP_PSS, PASIDS}, /* requests with PASID, and how wide */
 };
 
 bool vtd_capability_nested(const struct vtd_host_device_info *info)

@@ -21,17 +21,17 @@ struct control_kind {
 };
 
 static const struct control_kind control_kinds[] = {
-        {VTD_CONTROL_START,        VTD_CONTROL_TO_WORKER,  sizeof(struct vtd_control_start)      },
-        {VTD_CONTROL_DEVICE,       VTD_CONTROL_TO_WORKER,  sizeof(struct vtd_control_device)     },
-        {VTD_CONTROL_PING,         VTD_CONTROL_TO_WORKER,  sizeof(struct vtd_control_empty)      },
-        {VTD_CONTROL_DRAIN,        VTD_CONTROL_TO_WORKER,  sizeof(struct vtd_control_empty)      },
-        {VTD_CONTROL_READY,        VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_ready)      },
-        {VTD_CONTROL_GREETED,      VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_empty)      },
-        {VTD_CONTROL_OPEN_DEVICE,  VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_open_device)},
+        {VTD_CONTROL_START, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_start)},
+        {VTD_CONTROL_DEVICE, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_device)},
+        {VTD_CONTROL_PING, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_empty)},
+        {VTD_CONTROL_DRAIN, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_empty)},
+        {VTD_CONTROL_READY, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_ready)},
+        {VTD_CONTROL_GREETED, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_empty)},
+        {VTD_CONTROL_OPEN_DEVICE, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_open_device)},
         {VTD_CONTROL_CLOSE_DEVICE, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_open_device)},
-        {VTD_CONTROL_AUDIT,        VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_audit)      },
-        {VTD_CONTROL_LOG,          VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_log)        },
-        {VTD_CONTROL_PONG,         VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_empty)      },
+        {VTD_CONTROL_AUDIT, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_audit)},
+        {VTD_CONTROL_LOG, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_log)},
+        {VTD_CONTROL_PONG, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_empty)},
 };
 
 static const struct control_kind *find_kind(uint32_t type)

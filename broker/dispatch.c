@@ -23,20 +23,20 @@ static int not_built(struct vtd_vm *vm, struct vtd_call *call)
 #define ALWAYS  VTD_DISPATCH_ALWAYS_AUDIT
 
 static const struct vtd_dispatch_row rows[VTD_REQUEST_TYPE_END] = {
-        [VTD_REQUEST_HELLO] = {VTD_VM_NEW,  MUTATES,          vtd_hello         },
-        [VTD_REQUEST_PLUG_DEVICE] = {VTD_VM_OPEN, MUTATES | ALWAYS, vtd_devices_plug  },
+        [VTD_REQUEST_HELLO] = {VTD_VM_NEW, MUTATES, vtd_hello},
+        [VTD_REQUEST_PLUG_DEVICE] = {VTD_VM_OPEN, MUTATES | ALWAYS, vtd_devices_plug},
         [VTD_REQUEST_UNPLUG_DEVICE] = {VTD_VM_OPEN, MUTATES | ALWAYS, vtd_devices_unplug},
-        [VTD_REQUEST_MAP_MEMORY] = {VTD_VM_OPEN, MUTATES,          vtd_memory_map    },
-        [VTD_REQUEST_UNMAP_MEMORY] = {VTD_VM_OPEN, MUTATES,          vtd_memory_unmap  },
-        [VTD_REQUEST_ATTACH] = {VTD_VM_OPEN, MUTATES,          vtd_attach        },
-        [VTD_REQUEST_INVALIDATE] = {VTD_VM_OPEN, MUTATES,          vtd_invalidate    },
-        [VTD_REQUEST_REGION_READ] = {VTD_VM_OPEN, 0,                vtd_region_read   },
-        [VTD_REQUEST_REGION_WRITE] = {VTD_VM_OPEN, 0,                vtd_region_write  },
-        [VTD_REQUEST_GET_STATS] = {VTD_VM_OPEN, 0,                vtd_get_stats     },
-        [VTD_REQUEST_SET_DIRTY_TRACKING] = {VTD_VM_OPEN, 0,                not_built         },
-        [VTD_REQUEST_READ_DIRTY_BITMAP] = {VTD_VM_OPEN, 0,                not_built         },
-        [VTD_REQUEST_SUBSCRIBE_PAGE_REQUESTS] = {VTD_VM_OPEN, 0,                not_built         },
-        [VTD_REQUEST_RESPOND_PAGE_REQUEST] = {VTD_VM_OPEN, 0,                not_built         },
+        [VTD_REQUEST_MAP_MEMORY] = {VTD_VM_OPEN, MUTATES, vtd_memory_map},
+        [VTD_REQUEST_UNMAP_MEMORY] = {VTD_VM_OPEN, MUTATES, vtd_memory_unmap},
+        [VTD_REQUEST_ATTACH] = {VTD_VM_OPEN, MUTATES, vtd_attach},
+        [VTD_REQUEST_INVALIDATE] = {VTD_VM_OPEN, MUTATES, vtd_invalidate},
+        [VTD_REQUEST_REGION_READ] = {VTD_VM_OPEN, 0, vtd_region_read},
+        [VTD_REQUEST_REGION_WRITE] = {VTD_VM_OPEN, 0, vtd_region_write},
+        [VTD_REQUEST_GET_STATS] = {VTD_VM_OPEN, 0, vtd_get_stats},
+        [VTD_REQUEST_SET_DIRTY_TRACKING] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_READ_DIRTY_BITMAP] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_SUBSCRIBE_PAGE_REQUESTS] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_RESPOND_PAGE_REQUEST] = {VTD_VM_OPEN, 0, not_built},
 };
 
 const struct vtd_dispatch_row *vtd_dispatch_row(uint32_t type, enum vtd_vm_phase phase)

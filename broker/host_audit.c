@@ -41,16 +41,15 @@ static int finish(struct vtd_host_audit *audit, const struct call *call, int res
         if (audit->level >= VTD_AUDIT_HOST_CALLS) {
                 union vtd_control_record record = {
                         .audit = {
-                                  .header.type = VTD_CONTROL_AUDIT,
-                                  .kind = VTD_AUDIT_HOST_CALL,
-                                  .code = call->code,
-                                  .sequence = audit->sequence,
-                                  .result = result,
-                                  .subject = subject,
-                                  .detail = {d0, d1, d2},
-                                  .nanoseconds = vtd_clock_now() - call->start,
-                                  }
-                };
+                                .header.type = VTD_CONTROL_AUDIT,
+                                .kind = VTD_AUDIT_HOST_CALL,
+                                .code = call->code,
+                                .sequence = audit->sequence,
+                                .result = result,
+                                .subject = subject,
+                                .detail = {d0, d1, d2},
+                                .nanoseconds = vtd_clock_now() - call->start,
+                        }};
 
                 vtd_supervisor_audit(audit->supervisor, &record);
         }

@@ -181,12 +181,12 @@ static int stage_limits(const struct vtd_sandbox_config *config, struct vtd_log 
                 rlim_t value;
                 const char *name;
         } limits[] = {
-                {RLIMIT_CORE,       0,               "CORE"      },
-                {RLIMIT_FSIZE,      0,               "FSIZE"     },
-                {RLIMIT_NPROC,      0,               "NPROC"     },
-                {RLIMIT_MSGQUEUE,   0,               "MSGQUEUE"  },
-                {RLIMIT_SIGPENDING, 0,               "SIGPENDING"},
-                {RLIMIT_NOFILE,     DESCRIPTORS_MAX, "NOFILE"    },
+                {RLIMIT_CORE, 0, "CORE"},
+                {RLIMIT_FSIZE, 0, "FSIZE"},
+                {RLIMIT_NPROC, 0, "NPROC"},
+                {RLIMIT_MSGQUEUE, 0, "MSGQUEUE"},
+                {RLIMIT_SIGPENDING, 0, "SIGPENDING"},
+                {RLIMIT_NOFILE, DESCRIPTORS_MAX, "NOFILE"},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(limits); i++) {

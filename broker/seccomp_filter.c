@@ -52,8 +52,8 @@ static int set_attributes(scmp_filter_ctx filter, struct vtd_log *log)
                 uint32_t value;
         } attributes[] = {
                 {SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS},
-                {SCMP_FLTATR_CTL_NNP,     1                    },
-                {SCMP_FLTATR_CTL_TSYNC,   1                    }, /* fails if a stray thread is there */
+                {SCMP_FLTATR_CTL_NNP, 1},
+                {SCMP_FLTATR_CTL_TSYNC, 1}, /* fails if a stray thread is there */
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(attributes); i++) {

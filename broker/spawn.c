@@ -35,13 +35,9 @@ static const struct {
         uint64_t flag;
         const char *name; /* below /proc/PID/ns */
 } namespaces[] = {
-        {CLONE_NEWNS,     "mnt"   },
-        {CLONE_NEWNET,    "net"   },
-        {CLONE_NEWIPC,    "ipc"   },
-        {CLONE_NEWUTS,    "uts"   },
-        {CLONE_NEWPID,    "pid"   },
-        {CLONE_NEWCGROUP, "cgroup"},
-        {CLONE_NEWUSER,   "user"  }, /* last: rootless only */
+        {CLONE_NEWNS, "mnt"},    {CLONE_NEWNET, "net"}, {CLONE_NEWIPC, "ipc"},
+        {CLONE_NEWUTS, "uts"},   {CLONE_NEWPID, "pid"}, {CLONE_NEWCGROUP, "cgroup"},
+        {CLONE_NEWUSER, "user"}, /* last: rootless only */
 };
 
 static size_t count_namespaces(const struct vtd_spawn *spawn)

@@ -352,10 +352,8 @@ int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid)
 int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size, int fd,
                      uint64_t offset, uint64_t *mapping)
 {
-        struct vtd_request request = {
-                .type = VTD_REQUEST_MAP_MEMORY,
-                .map_memory = {.gpa = gpa, .size = size, .offset = offset}
-        };
+        struct vtd_request request = {.type = VTD_REQUEST_MAP_MEMORY,
+                                      .map_memory = {.gpa = gpa, .size = size, .offset = offset}};
         struct vtd_reply reply;
         int r;
 

@@ -22,21 +22,21 @@ struct register_rule {
  * requests, MTRRs, performance monitoring, and FEUADDR/IEUADDR (no EIM).
  */
 static const struct register_rule register_rules[] = {
-        {VTD_REG_RTADDR,     0xfffffc00,  0,                           0                               },
-        {VTD_REG_RTADDR + 4, 0xffffffff,  0,                           0                               },
-        {VTD_REG_CCMD + 4,   0x60000000,  0,                           0                               },
-        {VTD_REG_FSTS,       0,           VTD_FSTS_PFO | VTD_FSTS_IQE, VTD_TRIGGER_FAULT_STATUS        },
-        {VTD_REG_FECTL,      VTD_ECTL_IM, 0,                           VTD_TRIGGER_FAULT_CONTROL       },
-        {VTD_REG_FEDATA,     0x0000ffff,  0,                           0                               },
-        {VTD_REG_FEADDR,     0xfffffffc,  0,                           0                               },
-        {VTD_REG_IQT,        0x0007fff0,  0,                           0                               },
-        {VTD_REG_IQA,        0xfffff807,  0,                           0                               },
-        {VTD_REG_IQA + 4,    0xffffffff,  0,                           0                               },
-        {VTD_REG_ICS,        0,           VTD_ICS_IWC,                 VTD_TRIGGER_INVALIDATION_STATUS },
-        {VTD_REG_IECTL,      VTD_ECTL_IM, 0,                           VTD_TRIGGER_INVALIDATION_CONTROL},
-        {VTD_REG_IEDATA,     0x0000ffff,  0,                           0                               },
-        {VTD_REG_IEADDR,     0xfffffffc,  0,                           0                               },
-        {VTD_REG_IOTLB + 4,  0x3003ffff,  0,                           0                               },
+        {VTD_REG_RTADDR, 0xfffffc00, 0, 0},
+        {VTD_REG_RTADDR + 4, 0xffffffff, 0, 0},
+        {VTD_REG_CCMD + 4, 0x60000000, 0, 0},
+        {VTD_REG_FSTS, 0, VTD_FSTS_PFO | VTD_FSTS_IQE, VTD_TRIGGER_FAULT_STATUS},
+        {VTD_REG_FECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_FAULT_CONTROL},
+        {VTD_REG_FEDATA, 0x0000ffff, 0, 0},
+        {VTD_REG_FEADDR, 0xfffffffc, 0, 0},
+        {VTD_REG_IQT, 0x0007fff0, 0, 0},
+        {VTD_REG_IQA, 0xfffff807, 0, 0},
+        {VTD_REG_IQA + 4, 0xffffffff, 0, 0},
+        {VTD_REG_ICS, 0, VTD_ICS_IWC, VTD_TRIGGER_INVALIDATION_STATUS},
+        {VTD_REG_IECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_INVALIDATION_CONTROL},
+        {VTD_REG_IEDATA, 0x0000ffff, 0, 0},
+        {VTD_REG_IEADDR, 0xfffffffc, 0, 0},
+        {VTD_REG_IOTLB + 4, 0x3003ffff, 0, 0},
 };
 
 #define VERSION 0x60u

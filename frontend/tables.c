@@ -88,28 +88,36 @@ static const struct walk_level {
         uint64_t reserved_bits[ENTRY_WORDS];
         judge judge;
 } levels[] = {
-  /* One half of a root entry: the other half is not this request's. */
+        /* One half of a root entry: the other half is not this request's. */
         [VTD_WALK_ROOT] = {8,
-                           false, VTD_FAULT_ROOT_ACCESS,
-                           VTD_FAULT_ROOT_ABSENT,      VTD_FAULT_ROOT_RESERVED,
+                           false,
+                           VTD_FAULT_ROOT_ACCESS,
+                           VTD_FAULT_ROOT_ABSENT,
+                           VTD_FAULT_ROOT_RESERVED,
                            {ABOVE_LIMIT | 0xffe},
-                           judge_root     },
+                           judge_root},
         [VTD_WALK_CONTEXT] = {32,
-                           true,  VTD_FAULT_CONTEXT_ACCESS,
-                           VTD_FAULT_CONTEXT_ABSENT,   VTD_FAULT_CONTEXT_RESERVED,
-                           {ABOVE_LIMIT | 0x1fc, ~UINT64_C(0xfffff), ALL, ALL},
-                           judge_context  },
+                              true,
+                              VTD_FAULT_CONTEXT_ACCESS,
+                              VTD_FAULT_CONTEXT_ABSENT,
+                              VTD_FAULT_CONTEXT_RESERVED,
+                              {ABOVE_LIMIT | 0x1fc, ~UINT64_C(0xfffff), ALL, ALL},
+                              judge_context},
         [VTD_WALK_DIRECTORY] = {8,
-                           true,  VTD_FAULT_DIRECTORY_ACCESS,
-                           VTD_FAULT_DIRECTORY_ABSENT, VTD_FAULT_DIRECTORY_RESERVED,
-                           {ABOVE_LIMIT | 0xffc},
-                           judge_directory},
+                                true,
+                                VTD_FAULT_DIRECTORY_ACCESS,
+                                VTD_FAULT_DIRECTORY_ABSENT,
+                                VTD_FAULT_DIRECTORY_RESERVED,
+                                {ABOVE_LIMIT | 0xffc},
+                                judge_directory},
         [VTD_WALK_PASID] = {64,
-                           true,  VTD_FAULT_PASID_ACCESS,
-                           VTD_FAULT_PASID_ABSENT,     VTD_FAULT_PASID_RESERVED,
-                           {ABOVE_LIMIT | 0xe20, UINT64_C(0xffffffffff7f0000), ABOVE_LIMIT | 0xf93,
+                            true,
+                            VTD_FAULT_PASID_ACCESS,
+                            VTD_FAULT_PASID_ABSENT,
+                            VTD_FAULT_PASID_RESERVED,
+                            {ABOVE_LIMIT | 0xe20, UINT64_C(0xffffffffff7f0000), ABOVE_LIMIT | 0xf93,
                              ALL, ALL, ALL, ALL, ALL},
-                           judge_pasid    },
+                            judge_pasid},
 };
 
 /* Bits of the masks above that are free when the guest was offered a capability. */
@@ -119,8 +127,8 @@ static const struct optional_bits {
         uint64_t bits;
         uint64_t ecap;
 } optional_bits[] = {
-        {VTD_WALK_CONTEXT, 0, BIT(3),  VTD_ECAP_PASID}, /* PASIDE */
-        {VTD_WALK_PASID,   1, BIT(24), VTD_ECAP_SC   }, /* PGSNP */
+        {VTD_WALK_CONTEXT, 0, BIT(3), VTD_ECAP_PASID}, /* PASIDE */
+        {VTD_WALK_PASID, 1, BIT(24), VTD_ECAP_SC},     /* PGSNP */
 };
 
 static bool has_reserved_bits(enum vtd_walk_level level, const uint64_t *words, uint64_t ecap)

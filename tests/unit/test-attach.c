@@ -196,18 +196,18 @@ static void what_policy_or_hardware_does_not_allow_is_refused_before_any_host_ca
                 uint32_t line;
                 uint64_t asked, allowed;
         } cases[] = {
-                {0x1001,                       48, 0,                    0,        VTD_REASON_ALIGNMENT,         0,                    0x1001,   4096    },
-                {MIB,                          48, 0,                    0,        VTD_REASON_ROOT_NOT_MAPPED,   0,                    MIB,      0       },
-                {UINT64_MAX & ~UINT64_C(4095), 48, 0,                    0,        VTD_REASON_ROOT_NOT_MAPPED,   0,
-                 UINT64_MAX & ~UINT64_C(4095),                                                                                                   0       },
-                {0x1000,                       57, 0,                    0,        VTD_REASON_WIDTH_UNSUPPORTED, 0,                    57,       48      },
-                {0x1000,                       39, 0,                    0,        VTD_REASON_WIDTH_UNSUPPORTED, 0,                    39,       48      },
-                {0x1000,                       0,  0,                    0,        VTD_REASON_WIDTH_UNSUPPORTED, 0,                    0,        48      },
-                {0x1000,                       58, 0,                    0,        VTD_REASON_WIDTH_NOT_GRANTED, LIMIT(ADDRESS_WIDTH), 58,       57      },
-                {0x1000,                       48, VTD_FIRST_STAGE_SRE,  0,        VTD_REASON_FLAGS_UNSUPPORTED, 0,                    1,        4       },
-                {0x1000,                       48, VTD_FIRST_STAGE_EAFE, 0,        VTD_REASON_FLAGS_NOT_GRANTED, LINE_FLAGS,           2,
-                 5                                                                                                                                       },
-                {0x1000,                       48, 0,                    1u << 19, VTD_REASON_PASID_RANGE,       0,                    1u << 19, 1u << 19},
+                {0x1001, 48, 0, 0, VTD_REASON_ALIGNMENT, 0, 0x1001, 4096},
+                {MIB, 48, 0, 0, VTD_REASON_ROOT_NOT_MAPPED, 0, MIB, 0},
+                {UINT64_MAX & ~UINT64_C(4095), 48, 0, 0, VTD_REASON_ROOT_NOT_MAPPED, 0,
+                 UINT64_MAX & ~UINT64_C(4095), 0},
+                {0x1000, 57, 0, 0, VTD_REASON_WIDTH_UNSUPPORTED, 0, 57, 48},
+                {0x1000, 39, 0, 0, VTD_REASON_WIDTH_UNSUPPORTED, 0, 39, 48},
+                {0x1000, 0, 0, 0, VTD_REASON_WIDTH_UNSUPPORTED, 0, 0, 48},
+                {0x1000, 58, 0, 0, VTD_REASON_WIDTH_NOT_GRANTED, LIMIT(ADDRESS_WIDTH), 58, 57},
+                {0x1000, 48, VTD_FIRST_STAGE_SRE, 0, VTD_REASON_FLAGS_UNSUPPORTED, 0, 1, 4},
+                {0x1000, 48, VTD_FIRST_STAGE_EAFE, 0, VTD_REASON_FLAGS_NOT_GRANTED, LINE_FLAGS, 2,
+                 5},
+                {0x1000, 48, 0, 1u << 19, VTD_REASON_PASID_RANGE, 0, 1u << 19, 1u << 19},
         };
         struct world *w = *state;
         struct fixture *f = w->f;

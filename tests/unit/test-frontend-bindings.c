@@ -264,16 +264,10 @@ static void test_context_cache_invalidation_looks_at_exactly_the_devices_named(v
                 unsigned sid, mask;
                 bool named;
         } cases[] = {
-                {RID_A,     0, true },
-                {RID_A + 1, 0, false},
-                {RID_A + 4, 0, false},
-                {RID_A + 4, 1, true },
-                {RID_A + 6, 1, false},
-                {RID_A + 6, 2, true },
-                {RID_A + 7, 2, false},
-                {RID_A + 7, 3, true },
-                {RID_A + 8, 3, false},
-                {RID_B,     3, false},
+                {RID_A, 0, true},      {RID_A + 1, 0, false}, {RID_A + 4, 0, false},
+                {RID_A + 4, 1, true},  {RID_A + 6, 1, false}, {RID_A + 6, 2, true},
+                {RID_A + 7, 2, false}, {RID_A + 7, 3, true},  {RID_A + 8, 3, false},
+                {RID_B, 3, false},
         };
         struct guest *guest = *state;
 
@@ -408,8 +402,8 @@ static void test_a_refused_attach_blocks_faults_once_and_is_retried(void **state
                 unsigned fault;
         } cases[] = {
                 {VTD_REASON_FIRST_STAGE_TABLE_LIMIT, 0x5b},
-                {VTD_REASON_ROOT_NOT_MAPPED,         0x73},
-                {VTD_REASON_HOST_FAILED,             0x5b},
+                {VTD_REASON_ROOT_NOT_MAPPED, 0x73},
+                {VTD_REASON_HOST_FAILED, 0x5b},
         };
         struct guest *guest = *state;
         struct vtd_frontend_refusal refusal;
@@ -665,10 +659,10 @@ static void test_plug_refuses_what_the_host_cannot_keep_of_a_promise(void **stat
                 uint64_t cap, ecap;
                 int result;
         } cases[] = {
-                {VTD_CAP_FS1GP | 47 << 16, 0,           -ENOTSUP},
-                {47 << 16,                 VTD_ECAP_SC, -ENOTSUP},
+                {VTD_CAP_FS1GP | 47 << 16, 0, -ENOTSUP},
+                {47 << 16, VTD_ECAP_SC, -ENOTSUP},
                 {VTD_CAP_FS1GP | 46 << 16, VTD_ECAP_SC, -ENOTSUP},
-                {VTD_CAP_FS1GP | 47 << 16, VTD_ECAP_SC, 0       },
+                {VTD_CAP_FS1GP | 47 << 16, VTD_ECAP_SC, 0},
         };
         struct guest *guest = *state;
 

@@ -97,8 +97,7 @@ static void test_a_request_and_its_answer_travel(void **state)
                 .type = VTD_REQUEST_UNMAP_MEMORY,
                 .sequence = 1,
                 .refused = true,
-                .refusal = {.status = VTD_STATUS_NOT_FOUND, .reason = VTD_REASON_MAPPING_HANDLE}
-        };
+                .refusal = {.status = VTD_STATUS_NOT_FOUND, .reason = VTD_REASON_MAPPING_HANDLE}};
         send_reply(peer, &reply, -1);
         memset(&reply, 0, sizeof(reply));
         assert_int_equal(collect(peer, &reply, 1000), 0);
@@ -111,9 +110,7 @@ static void test_a_request_and_its_answer_travel(void **state)
 static void test_a_descriptor_goes_along_and_stays_the_caller_s(void **state)
 {
         struct peer *peer = *state;
-        struct vtd_request request = {
-                .type = VTD_REQUEST_MAP_MEMORY, .map_memory = {0, 4096, 0}
-        };
+        struct vtd_request request = {.type = VTD_REQUEST_MAP_MEMORY, .map_memory = {0, 4096, 0}};
         struct vtd_request seen;
 
         assert_int_equal(submit(peer, &request, STDERR_FILENO), 0);
@@ -207,18 +204,16 @@ static struct vtd_frontend *new_unit(void)
 /* The answer lies ready in the socket: sequence numbers start at 1. */
 static void test_connecting_says_hello_and_tells_the_limits(void **state)
 {
-        const struct vtd_reply answer = {
-                .type = VTD_REQUEST_HELLO,
-                .sequence = 1,
-                .hello = {.major = 1,
-                          .host = VTD_HOST_SIMULATED,
-                          .memory = 1 << 20,
-                          .mappings = 3,
-                          .devices = 4,
-                          .first_stage_tables = 5,
-                          .pasids = 6,
-                          .modes = 5}
-        };
+        const struct vtd_reply answer = {.type = VTD_REQUEST_HELLO,
+                                         .sequence = 1,
+                                         .hello = {.major = 1,
+                                                   .host = VTD_HOST_SIMULATED,
+                                                   .memory = 1 << 20,
+                                                   .mappings = 3,
+                                                   .devices = 4,
+                                                   .first_stage_tables = 5,
+                                                   .pasids = 6,
+                                                   .modes = 5}};
         struct peer *peer = *state;
         struct vtd_frontend *unit = new_unit();
         struct vtd_frontend_broker broker;
@@ -244,15 +239,13 @@ static void test_connecting_says_hello_and_tells_the_limits(void **state)
 
 static void test_a_refused_hello_leaves_the_unit_unconnected(void **state)
 {
-        const struct vtd_reply answer = {
-                .type = VTD_REQUEST_HELLO,
-                .sequence = 1,
-                .refused = true,
-                .refusal = {.status = VTD_STATUS_UNSUPPORTED,
-                            .reason = VTD_REASON_VERSION,
-                            .asked = 1,
-                            .allowed = 2}
-        };
+        const struct vtd_reply answer = {.type = VTD_REQUEST_HELLO,
+                                         .sequence = 1,
+                                         .refused = true,
+                                         .refusal = {.status = VTD_STATUS_UNSUPPORTED,
+                                                     .reason = VTD_REASON_VERSION,
+                                                     .asked = 1,
+                                                     .allowed = 2}};
         struct peer *peer = *state;
         struct vtd_frontend *unit = new_unit();
         struct vtd_frontend_refusal refusal;

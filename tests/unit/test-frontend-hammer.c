@@ -103,19 +103,19 @@ static void random_descriptor(struct hammer *hammer)
         uint64_t did = pick(hammer, 4);
         uint64_t where = (random64(hammer) & 0xfffffff07f) >> pick(hammer, 30);
         const uint64_t descriptors[][2] = {
-                {CC_GLOBAL                 },
-                {                        CC_DEVICE(random_rid(hammer),               pick(hammer, 4))},
-                {                     PC_GLOBAL                 },
-                {   PC_DOMAIN(did)                         },
-                {             PC_PASID(did,                          0)},
-                {                                      IOTLB_GLOBAL         },
-                {                                 IOTLB_DOMAIN(did)},
-                { IOTLB_PAGE(did,                        where & ~UINT64_C(0xfbf))},
-                {                       PIOTLB_ALL(did,                         0)},
-                {           PIOTLB_PAGE(did,             0, where & ~UINT64_C(0xf80))},
-                {                 WAIT_STATUS(1)                   },
-                {                                  UINT64_C(0x35),          STATUS},
-                {       random64(hammer),                           random64(hammer)},
+                {CC_GLOBAL},
+                {CC_DEVICE(random_rid(hammer), pick(hammer, 4))},
+                {PC_GLOBAL},
+                {PC_DOMAIN(did)},
+                {PC_PASID(did, 0)},
+                {IOTLB_GLOBAL},
+                {IOTLB_DOMAIN(did)},
+                {IOTLB_PAGE(did, where & ~UINT64_C(0xfbf))},
+                {PIOTLB_ALL(did, 0)},
+                {PIOTLB_PAGE(did, 0, where & ~UINT64_C(0xf80))},
+                {WAIT_STATUS(1)},
+                {UINT64_C(0x35), STATUS},
+                {random64(hammer), random64(hammer)},
         };
         const uint64_t *descriptor = descriptors[pick(hammer, VTD_ARRAY_SIZE(descriptors))];
         uint64_t flip = pick(hammer, 8) ? 0 : UINT64_C(1) << pick(hammer, 64);

@@ -295,16 +295,16 @@ static void test_every_reserved_bit_is_error_4(void **state)
                 uint64_t words[2];
                 uint64_t reserved[4];
         } cases[] = {
-                {{CC_GLOBAL},            {0xfffc00000000f1c0, UINT64_MAX, UINT64_MAX, UINT64_MAX}},
-                {{IOTLB_GLOBAL},         {0xffffffff0000f100, 0xf80, UINT64_MAX, UINT64_MAX}     },
-                {{0x3, 0x1000},          {0xffff0000ffe0f1f0, 0xffe, UINT64_MAX, UINT64_MAX}     },
-                {{0x4, 0},               {0xffff000007fff1e0, UINT64_MAX, UINT64_MAX, UINT64_MAX}},
-                {{0x45, 0},              {0x00000000fffff180, 0x3, UINT64_MAX, UINT64_MAX}       },
-                {{PIOTLB_ALL(5, 0)},     {0xfff000000000f1c0, 0xf80, UINT64_MAX, UINT64_MAX}     },
-                {{PIOTLB_PAGE(5, 0, 0)}, {0xfff000000000f1c0, 0xf80, UINT64_MAX, UINT64_MAX}     },
-                {{PC_GLOBAL},            {0xfff000000000f1c0, UINT64_MAX, UINT64_MAX, UINT64_MAX}},
-                {{0x8, 0x1000},          {0xfff000000000f000, 0x7fe, UINT64_MAX, UINT64_MAX}     },
-                {{0x9, 0},               {0xfff00000000001e0, 0xfffffffffffff003, 0, 0}          },
+                {{CC_GLOBAL}, {0xfffc00000000f1c0, UINT64_MAX, UINT64_MAX, UINT64_MAX}},
+                {{IOTLB_GLOBAL}, {0xffffffff0000f100, 0xf80, UINT64_MAX, UINT64_MAX}},
+                {{0x3, 0x1000}, {0xffff0000ffe0f1f0, 0xffe, UINT64_MAX, UINT64_MAX}},
+                {{0x4, 0}, {0xffff000007fff1e0, UINT64_MAX, UINT64_MAX, UINT64_MAX}},
+                {{0x45, 0}, {0x00000000fffff180, 0x3, UINT64_MAX, UINT64_MAX}},
+                {{PIOTLB_ALL(5, 0)}, {0xfff000000000f1c0, 0xf80, UINT64_MAX, UINT64_MAX}},
+                {{PIOTLB_PAGE(5, 0, 0)}, {0xfff000000000f1c0, 0xf80, UINT64_MAX, UINT64_MAX}},
+                {{PC_GLOBAL}, {0xfff000000000f1c0, UINT64_MAX, UINT64_MAX, UINT64_MAX}},
+                {{0x8, 0x1000}, {0xfff000000000f000, 0x7fe, UINT64_MAX, UINT64_MAX}},
+                {{0x9, 0}, {0xfff00000000001e0, 0xfffffffffffff003, 0, 0}},
         };
         struct guest *guest = *state;
 

@@ -30,12 +30,12 @@ static void test_impossible_configurations_are_refused(void **state)
                 struct vtd_frontend_config config;
                 int result;
         } cases[] = {
-                {{.fault_records = 0, .address_bits = 48},                   -EINVAL },
-                {{.fault_records = 9, .address_bits = 48},                   -EINVAL },
-                {{.fault_records = 1, .address_bits = 38},                   -EINVAL },
-                {{.fault_records = 1, .address_bits = 49},                   -EINVAL },
-                {{.fault_records = 1, .address_bits = 48, .pasid_bits = 21}, -EINVAL },
-                {{.fault_records = 1, .address_bits = 48, .pasid_bits = 1},  -ENOTSUP},
+                {{.fault_records = 0, .address_bits = 48}, -EINVAL},
+                {{.fault_records = 9, .address_bits = 48}, -EINVAL},
+                {{.fault_records = 1, .address_bits = 38}, -EINVAL},
+                {{.fault_records = 1, .address_bits = 49}, -EINVAL},
+                {{.fault_records = 1, .address_bits = 48, .pasid_bits = 21}, -EINVAL},
+                {{.fault_records = 1, .address_bits = 48, .pasid_bits = 1}, -ENOTSUP},
         };
         struct guest *guest = *state;
         const struct vtd_frontend_callbacks all = guest->unit->engine.guest.callbacks;
@@ -72,19 +72,13 @@ static void test_every_register_keeps_its_reserved_bits(void **state)
                 unsigned offset;
                 uint32_t kept;
         } kept[] = {
-                {VTD_REG_RTADDR,     0xfffffc00},
-                {VTD_REG_RTADDR + 4, 0xffffffff},
-                {VTD_REG_CCMD + 4,   0x60000000},
-                {VTD_REG_FECTL,      0x80000000},
-                {VTD_REG_FEDATA,     0x0000ffff},
-                {VTD_REG_FEADDR,     0xfffffffc},
-                {VTD_REG_IQT,        0x0007fff0},
-                {VTD_REG_IQA,        0xfffff807},
-                {VTD_REG_IQA + 4,    0xffffffff},
-                {VTD_REG_IECTL,      0x80000000},
-                {VTD_REG_IEDATA,     0x0000ffff},
-                {VTD_REG_IEADDR,     0xfffffffc},
-                {VTD_REG_IOTLB + 4,  0x3003ffff},
+                {VTD_REG_RTADDR, 0xfffffc00},    {VTD_REG_RTADDR + 4, 0xffffffff},
+                {VTD_REG_CCMD + 4, 0x60000000},  {VTD_REG_FECTL, 0x80000000},
+                {VTD_REG_FEDATA, 0x0000ffff},    {VTD_REG_FEADDR, 0xfffffffc},
+                {VTD_REG_IQT, 0x0007fff0},       {VTD_REG_IQA, 0xfffff807},
+                {VTD_REG_IQA + 4, 0xffffffff},   {VTD_REG_IECTL, 0x80000000},
+                {VTD_REG_IEDATA, 0x0000ffff},    {VTD_REG_IEADDR, 0xfffffffc},
+                {VTD_REG_IOTLB + 4, 0x3003ffff},
         };
         struct guest *guest = *state;
 
@@ -121,18 +115,18 @@ static void test_other_accesses_read_zero_and_change_nothing(void **state)
                 uint64_t offset;
                 unsigned size;
         } cases[] = {
-                {VTD_REG_RTADDR,     1 },
-                {VTD_REG_RTADDR,     2 },
-                {VTD_REG_RTADDR,     3 },
-                {VTD_REG_RTADDR,     16},
-                {VTD_REG_RTADDR,     0 },
-                {VTD_REG_RTADDR + 2, 4 },
-                {VTD_REG_RTADDR + 4, 8 },
-                {VTD_REG_RTADDR - 4, 8 },
-                {4096,               4 },
-                {4096,               8 },
-                {UINT64_MAX - 3,     4 },
-                {UINT64_C(1) << 32,  4 },
+                {VTD_REG_RTADDR, 1},
+                {VTD_REG_RTADDR, 2},
+                {VTD_REG_RTADDR, 3},
+                {VTD_REG_RTADDR, 16},
+                {VTD_REG_RTADDR, 0},
+                {VTD_REG_RTADDR + 2, 4},
+                {VTD_REG_RTADDR + 4, 8},
+                {VTD_REG_RTADDR - 4, 8},
+                {4096, 4},
+                {4096, 8},
+                {UINT64_MAX - 3, 4},
+                {UINT64_C(1) << 32, 4},
         };
         struct guest *guest = *state;
 
@@ -301,23 +295,23 @@ static void test_fpd_suppresses_exactly_the_qualified_faults(void **state)
                 enum vtd_fault_reason reason;
                 bool suppressed;
         } cases[] = {
-                {VTD_FAULT_ROOT_REGISTER,           false},
-                {VTD_FAULT_ROOT_ACCESS,             false},
-                {VTD_FAULT_ROOT_ABSENT,             false},
-                {VTD_FAULT_ROOT_RESERVED,           false},
-                {VTD_FAULT_CONTEXT_ACCESS,          false},
-                {VTD_FAULT_CONTEXT_ABSENT,          true },
-                {VTD_FAULT_CONTEXT_RESERVED,        true },
-                {VTD_FAULT_CONTEXT_RID_PASID,       true },
-                {VTD_FAULT_DIRECTORY_ACCESS,        false},
-                {VTD_FAULT_DIRECTORY_ABSENT,        true },
-                {VTD_FAULT_DIRECTORY_RESERVED,      true },
-                {VTD_FAULT_PASID_ACCESS,            false},
-                {VTD_FAULT_PASID_ABSENT,            true },
-                {VTD_FAULT_PASID_RESERVED,          true },
-                {VTD_FAULT_PASID_INVALID,           true },
-                {VTD_FAULT_FIRST_STAGE_ACCESS,      true },
-                {VTD_FAULT_FIRST_STAGE_ROOT_ACCESS, true },
+                {VTD_FAULT_ROOT_REGISTER, false},
+                {VTD_FAULT_ROOT_ACCESS, false},
+                {VTD_FAULT_ROOT_ABSENT, false},
+                {VTD_FAULT_ROOT_RESERVED, false},
+                {VTD_FAULT_CONTEXT_ACCESS, false},
+                {VTD_FAULT_CONTEXT_ABSENT, true},
+                {VTD_FAULT_CONTEXT_RESERVED, true},
+                {VTD_FAULT_CONTEXT_RID_PASID, true},
+                {VTD_FAULT_DIRECTORY_ACCESS, false},
+                {VTD_FAULT_DIRECTORY_ABSENT, true},
+                {VTD_FAULT_DIRECTORY_RESERVED, true},
+                {VTD_FAULT_PASID_ACCESS, false},
+                {VTD_FAULT_PASID_ABSENT, true},
+                {VTD_FAULT_PASID_RESERVED, true},
+                {VTD_FAULT_PASID_INVALID, true},
+                {VTD_FAULT_FIRST_STAGE_ACCESS, true},
+                {VTD_FAULT_FIRST_STAGE_ROOT_ACCESS, true},
         };
         struct guest *guest = *state;
 

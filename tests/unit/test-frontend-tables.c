@@ -102,9 +102,9 @@ static void test_entries_that_are_not_present_are_told_apart(void **state)
                 uint64_t address;
                 enum vtd_fault_reason reason;
         } cases[] = {
-                {ROOT_TABLE,  0x39},
-                {context,     0x41},
-                {directory,   0x51},
+                {ROOT_TABLE, 0x39},
+                {context, 0x41},
+                {directory, 0x51},
                 {pasid_entry, 0x59},
         };
 
@@ -132,8 +132,8 @@ static void test_tables_outside_memory_are_access_errors(void **state)
                 enum vtd_fault_reason reason;
         } cases[] = {
                 {ROOT_TABLE, 0x40},
-                {context,    0x50},
-                {directory,  0x58},
+                {context, 0x50},
+                {directory, 0x58},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
@@ -165,9 +165,9 @@ static void test_every_reserved_bit_is_refused(void **state)
                 unsigned words;
                 uint64_t free_0, free_1, free_2;
         } cases[] = {
-                {ROOT_TABLE,  0x3a, 1, 0xffffffffff001, 0,        0              },
-                {context,     0x42, 4, 0xffffffffffe03, 0xfffff,  0              },
-                {directory,   0x52, 1, 0xffffffffff003, 0,        0              },
+                {ROOT_TABLE, 0x3a, 1, 0xffffffffff001, 0, 0},
+                {context, 0x42, 4, 0xffffffffffe03, 0xfffff, 0},
+                {directory, 0x52, 1, 0xffffffffff003, 0, 0},
                 {pasid_entry, 0x5a, 8, 0xffffffffff1df, 0x80ffff, 0xffffffffff06c},
         };
 

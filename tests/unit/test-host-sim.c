@@ -413,14 +413,9 @@ static void test_dma_stays_inside_the_device_buffer(void **state)
         static const struct {
                 uint64_t inside, count;
         } cases[] = {
-                {BUFFER - 1,    8         },
-                {BUFFER + 4090, 8         },
-                {BUFFER,        4097      },
-                {BUFFER + 4096, 1         },
-                {BUFFER,        0         },
-                {0,             8         },
-                {BUFFER,        UINT64_MAX},
-                {UINT64_MAX,    8         },
+                {BUFFER - 1, 8},      {BUFFER + 4090, 8}, {BUFFER, 4097},
+                {BUFFER + 4096, 1},   {BUFFER, 0},        {0, 8},
+                {BUFFER, UINT64_MAX}, {UINT64_MAX, 8},
         };
         struct machine *m = *state;
         struct vtd_sim_edu before;
@@ -618,21 +613,21 @@ static void test_mapping_refusals(void **state)
                 int fd;
                 uint64_t offset, length, iova;
         } cases[] = {
-                {sealed,     0,           MIB,     4 * GIB + 1    },
-                {sealed,     1,           4096,    4 * GIB        },
-                {sealed,     0,           100,     4 * GIB        },
-                {sealed,     0,           0,       4 * GIB        },
-                {sealed,     4096,        MIB,     4 * GIB        },
-                {sealed,     MIB,         4096,    4 * GIB        },
-                {sealed,     0,           2 * MIB, 4 * GIB        },
-                {sealed,     0 - 4 * KIB, 4096,    4 * GIB        },
-                {sealed,     0,           MIB,     0 - MIB        },
-                {sealed,     0,           MIB,     top - 4096     },
-                {sealed,     0,           MIB,     top            },
-                {sealed,     0,           MIB,     0              }, /* overlaps */
-                {sealed,     0,           MIB,     RAM_SIZE - 4096},
-                {shrinkable, 0,           MIB,     4 * GIB        },
-                {frozen,     0,           MIB,     4 * GIB        },
+                {sealed, 0, MIB, 4 * GIB + 1},
+                {sealed, 1, 4096, 4 * GIB},
+                {sealed, 0, 100, 4 * GIB},
+                {sealed, 0, 0, 4 * GIB},
+                {sealed, 4096, MIB, 4 * GIB},
+                {sealed, MIB, 4096, 4 * GIB},
+                {sealed, 0, 2 * MIB, 4 * GIB},
+                {sealed, 0 - 4 * KIB, 4096, 4 * GIB},
+                {sealed, 0, MIB, 0 - MIB},
+                {sealed, 0, MIB, top - 4096},
+                {sealed, 0, MIB, top},
+                {sealed, 0, MIB, 0}, /* overlaps */
+                {sealed, 0, MIB, RAM_SIZE - 4096},
+                {shrinkable, 0, MIB, 4 * GIB},
+                {frozen, 0, MIB, 4 * GIB},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++)
@@ -1021,15 +1016,15 @@ static void test_reserved_bits_block(void **state)
                 uint64_t entry;
                 bool blocked;
         } cases[] = {
-                {4, PS,                true }, /* reserved at the top */
-                {4, UINT64_C(1) << 48, true }, /* above the second stage's width */
-                {4, UINT64_C(1) << 51, true },
+                {4, PS, true},                /* reserved at the top */
+                {4, UINT64_C(1) << 48, true}, /* above the second stage's width */
+                {4, UINT64_C(1) << 51, true},
                 {4, UINT64_C(1) << 52, false}, /* ignored */
                 {4, UINT64_C(1) << 63, false}, /* execute-disable */
-                {3, UINT64_C(1) << 48, true },
-                {2, UINT64_C(1) << 50, true },
-                {1, UINT64_C(1) << 49, true },
-                {1, PS | 0xf18,        false}, /* attributes and ignored bits */
+                {3, UINT64_C(1) << 48, true},
+                {2, UINT64_C(1) << 50, true},
+                {1, UINT64_C(1) << 49, true},
+                {1, PS | 0xf18, false}, /* attributes and ignored bits */
         };
         struct machine *m = *state;
         uint64_t iova = 7 * GIB;
@@ -1260,8 +1255,8 @@ struct stale_case {
 
 static const struct stale_case stale_cases[] = {
         {1, 4 * KIB, 7 * GIB + 20 * KIB, 32 * KIB, 48 * KIB},
-        {2, 2 * MIB, 7 * GIB + 6 * MIB,  32 * MIB, 64 * MIB},
-        {3, GIB,     9 * GIB,            GIB,      2 * GIB },
+        {2, 2 * MIB, 7 * GIB + 6 * MIB, 32 * MIB, 64 * MIB},
+        {3, GIB, 9 * GIB, GIB, 2 * GIB},
 };
 
 /* Maps, lets the device look, changes the entry: the device must not notice. */
@@ -1345,15 +1340,15 @@ static void test_ranges_are_widened_as_the_kernel_does(void **state)
                 bool drops;
         } cases[] = {
                 {4, 1, false},
-                {4, 2, true }, /* 4 and 5 are a block */
+                {4, 2, true}, /* 4 and 5 are a block */
                 {6, 2, false},
-                {3, 2, true }, /* 3 and 4: the block is 0 to 7 */
-                {7, 2, true }, /* 7 and 8: 0 to 15 */
+                {3, 2, true}, /* 3 and 4: the block is 0 to 7 */
+                {7, 2, true}, /* 7 and 8: 0 to 15 */
                 {8, 8, false},
-                {8, 9, true }, /* 8 to 16: 0 to 31 */
+                {8, 9, true},  /* 8 to 16: 0 to 31 */
                 {0, 3, false}, /* 0 to 2: 0 to 3 */
-                {0, 5, true },
-                {8, 0, true }, /* no pages at all: the bytes on both sides of the address */
+                {0, 5, true},
+                {8, 0, true}, /* no pages at all: the bytes on both sides of the address */
                 {2, 0, false},
         };
         struct machine *m = *state;
@@ -1515,10 +1510,10 @@ static void test_invalidate_stops_at_the_first_bad_entry(void **state)
         struct machine *m = *state;
         const struct stale_case *c = &stale_cases[0];
         const struct vtd_invalidate_entry entries[] = {
-                {0,           1, false},
-                {c->iova,     1, true },
+                {0, 1, false},
+                {c->iova, 1, true},
                 {c->iova + 1, 1, false},
-                {4096,        1, false},
+                {4096, 1, false},
         };
         const struct vtd_invalidate_entry all_elsewhere = {4096, VTD_INVALIDATE_ALL, false};
         size_t done = 9;

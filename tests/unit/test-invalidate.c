@@ -48,9 +48,8 @@ static int teardown(void **state)
 static struct vtd_request invalidate(uint64_t table, const struct vtd_invalidate_entry *entries,
                                      size_t count)
 {
-        struct vtd_request request = {
-                .type = VTD_REQUEST_INVALIDATE, .invalidate = {.table = table, .count = count}
-        };
+        struct vtd_request request = {.type = VTD_REQUEST_INVALIDATE,
+                                      .invalidate = {.table = table, .count = count}};
 
         for (size_t i = 0; i < count; i++)
                 request.invalidate.entries[i] = entries[i];
@@ -77,27 +76,24 @@ static void expect_given(struct world *w, size_t index, uint64_t address, uint64
 static void ranges_are_judged_before_any_host_call(void **state)
 {
         static const struct vtd_invalidate_entry bad[] = {
-                {0x1001,                       1,                  false},
-                {0x1000,                       0,                  false},
-                {0,                            0,                  false},
-                {0x1000,                       VTD_INVALIDATE_ALL, false},
-                {0x1000,                       UINT64_C(1) << 52,  false},
-                {0,                            UINT64_MAX - 1,     false},
-                {UINT64_C(1) << 57,            1,                  false},
-                {(UINT64_C(1) << 57) - 4096,   2,                  false},
-                {UINT64_MAX & ~UINT64_C(4095), 2,                  false},
+                {0x1001, 1, false},
+                {0x1000, 0, false},
+                {0, 0, false},
+                {0x1000, VTD_INVALIDATE_ALL, false},
+                {0x1000, UINT64_C(1) << 52, false},
+                {0, UINT64_MAX - 1, false},
+                {UINT64_C(1) << 57, 1, false},
+                {(UINT64_C(1) << 57) - 4096, 2, false},
+                {UINT64_MAX & ~UINT64_C(4095), 2, false},
         };
         static const struct vtd_invalidate_entry good[] = {
-                {(UINT64_C(1) << 57) - 4096, 1,                 true },
-                {0,                          UINT64_C(1) << 45, false},
+                {(UINT64_C(1) << 57) - 4096, 1, true},
+                {0, UINT64_C(1) << 45, false},
         };
         struct world *w = *state;
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(bad); i++) {
-                struct vtd_invalidate_entry entries[] = {
-                        {0x1000, 1, false},
-                        bad[i]
-                };
+                struct vtd_invalidate_entry entries[] = {{0x1000, 1, false}, bad[i]};
                 struct vtd_request request = invalidate(w->table, entries, 2);
 
                 fixture_expect_refusal(w->f, &request, -1, VTD_REASON_INVALIDATE_RANGE, 0);
@@ -124,11 +120,10 @@ static void unknown_tables_are_refused(void **state)
 static void entries_that_touch_are_merged_in_order(void **state)
 {
         static const struct vtd_invalidate_entry entries[] = {
-                {0x10000, 1, true },
-                {0x11000, 2, true }, /* follows */
-                {0xf000,  1, false}, /* precedes, and is not a leaf */
-                {0x20000, 4, true }, /* apart */
-                {0x21000, 1, true }, /* inside */
+                {0x10000, 1, true},  {0x11000, 2, true}, /* follows */
+                {0xf000, 1, false},                      /* precedes, and is not a leaf */
+                {0x20000, 4, true},                      /* apart */
+                {0x21000, 1, true},                      /* inside */
                 {0x40000, 1, false},
         };
         struct world *w = *state;
@@ -147,9 +142,9 @@ static void entries_that_touch_are_merged_in_order(void **state)
 static void one_whole_table_entry_stands_for_all(void **state)
 {
         static const struct vtd_invalidate_entry entries[] = {
-                {0x10000, 1,                  true },
-                {0,       VTD_INVALIDATE_ALL, false},
-                {0x40000, 1,                  false},
+                {0x10000, 1, true},
+                {0, VTD_INVALIDATE_ALL, false},
+                {0x40000, 1, false},
         };
         struct world *w = *state;
 
@@ -243,11 +238,7 @@ static void a_delay_is_rounded_up_to_whole_milliseconds_and_capped(void **state)
 static void a_host_failure_blocks_every_attachment_of_the_table_before_the_answer(void **state)
 {
         static const struct vtd_invalidate_entry entries[] = {
-                {0x10000, 1, false},
-                {0x11000, 1, false},
-                {0x20000, 1, false},
-                {0x30000, 1, false}
-        };
+                {0x10000, 1, false}, {0x11000, 1, false}, {0x20000, 1, false}, {0x30000, 1, false}};
         struct world *w = *state;
         struct vtd_request request = invalidate(w->table, entries, VTD_ARRAY_SIZE(entries));
         uint64_t apart = fixture_attach(w->f, w->device, 8, VTD_ATTACH_FIRST_STAGE, 0x2000);
@@ -277,10 +268,7 @@ static void a_host_failure_blocks_every_attachment_of_the_table_before_the_answe
 static void a_success_that_did_too_little_is_a_failure(void **state)
 {
         struct world *w = *state;
-        const struct vtd_invalidate_entry entries[] = {
-                {0x1000, 1, false},
-                {0x8000, 1, false}
-        };
+        const struct vtd_invalidate_entry entries[] = {{0x1000, 1, false}, {0x8000, 1, false}};
         struct vtd_request request = invalidate(w->table, entries, 2);
 
         fake_host_fail(w->f->host, 0, 1, 0);

@@ -50,21 +50,21 @@ static void numbers_are_judged(void **state)
                 enum vtd_reason reason;
                 uint64_t asked, allowed;
         } cases[] = {
-                {1,                          MIB,     0,                 VTD_REASON_ALIGNMENT,      1,                 4096             },
-                {0,                          MIB + 1, 0,                 VTD_REASON_ALIGNMENT,      MIB + 1,           4096             },
-                {0,                          4096,    2048,              VTD_REASON_ALIGNMENT,      2048,              4096             },
-                {4096,                       0,       0,                 VTD_REASON_ADDRESS_RANGE,  4096,              UINT64_C(1) << 48},
-                {UINT64_MAX - 4095,          8192,    0,                 VTD_REASON_ADDRESS_RANGE,  UINT64_MAX,
-                 UINT64_C(1) << 48                                                                                                      },
-                {(UINT64_C(1) << 48) - 4096, 8192,    0,                 VTD_REASON_ADDRESS_RANGE,
-                 (UINT64_C(1) << 48) + 4096,                                                                           UINT64_C(1) << 48},
-                {0,                          MIB,     4096,              VTD_REASON_MEMFD_RANGE,    MIB + 4096,        MIB              },
-                {0,                          4096,    UINT64_MAX - 4095, VTD_REASON_MEMFD_RANGE,    UINT64_MAX,        MIB              },
-                {0x10000000,                 4096,    0,                 VTD_REASON_OVERLAP,        0x10000000,        0x10000000       },
-                {0x10000000 - 4096,          8192,    0,                 VTD_REASON_OVERLAP,        0x10000000 - 4096, 0x10000000       },
-                {0x10001000,                 MIB,     0,                 VTD_REASON_OVERLAP,        0x10001000,        0x10000000       },
-                {0xfee00000,                 4096,    0,                 VTD_REASON_RESERVED_RANGE, 0xfee00000,        0xfee00000       },
-                {0xfeeff000,                 8192,    0,                 VTD_REASON_RESERVED_RANGE, 0xfeeff000,        0xfee00000       },
+                {1, MIB, 0, VTD_REASON_ALIGNMENT, 1, 4096},
+                {0, MIB + 1, 0, VTD_REASON_ALIGNMENT, MIB + 1, 4096},
+                {0, 4096, 2048, VTD_REASON_ALIGNMENT, 2048, 4096},
+                {4096, 0, 0, VTD_REASON_ADDRESS_RANGE, 4096, UINT64_C(1) << 48},
+                {UINT64_MAX - 4095, 8192, 0, VTD_REASON_ADDRESS_RANGE, UINT64_MAX,
+                 UINT64_C(1) << 48},
+                {(UINT64_C(1) << 48) - 4096, 8192, 0, VTD_REASON_ADDRESS_RANGE,
+                 (UINT64_C(1) << 48) + 4096, UINT64_C(1) << 48},
+                {0, MIB, 4096, VTD_REASON_MEMFD_RANGE, MIB + 4096, MIB},
+                {0, 4096, UINT64_MAX - 4095, VTD_REASON_MEMFD_RANGE, UINT64_MAX, MIB},
+                {0x10000000, 4096, 0, VTD_REASON_OVERLAP, 0x10000000, 0x10000000},
+                {0x10000000 - 4096, 8192, 0, VTD_REASON_OVERLAP, 0x10000000 - 4096, 0x10000000},
+                {0x10001000, MIB, 0, VTD_REASON_OVERLAP, 0x10001000, 0x10000000},
+                {0xfee00000, 4096, 0, VTD_REASON_RESERVED_RANGE, 0xfee00000, 0xfee00000},
+                {0xfeeff000, 8192, 0, VTD_REASON_RESERVED_RANGE, 0xfeeff000, 0xfee00000},
         };
         struct fixture *f = *state;
         VTD_CLEANUP_FD int fd = fixture_memfd(MIB, F_SEAL_SHRINK);

@@ -214,11 +214,9 @@ static void test_the_worked_bytes_are_what_the_codec_writes(void **state)
                 const struct vtd_request *request;
                 const struct vtd_reply *reply;
         } cases[] = {
-                {"hello-request",  &hello_request,  NULL           },
-                {"hello-reply",    NULL,            &hello_reply   },
-                {"attach-request", &attach_request, NULL           },
-                {"attach-reply",   NULL,            &attach_reply  },
-                {"attach-refusal", NULL,            &attach_refusal},
+                {"hello-request", &hello_request, NULL},   {"hello-reply", NULL, &hello_reply},
+                {"attach-request", &attach_request, NULL}, {"attach-reply", NULL, &attach_reply},
+                {"attach-refusal", NULL, &attach_refusal},
         };
         uint8_t record[VTD_FRAME_SIZE_MAX];
         size_t length;

@@ -12,8 +12,7 @@ static void a_charge_fits_up_to_the_limit_and_not_one_more(void **state)
 {
         struct vtd_policy policy = {
                 .limits = {
-                           [VTD_POLICY_MEMORY] = {.value = 10}, [VTD_POLICY_PASIDS] = {.value = 1}}
-        };
+                        [VTD_POLICY_MEMORY] = {.value = 10}, [VTD_POLICY_PASIDS] = {.value = 1}}};
         struct vtd_quota quota;
 
         (void)state;

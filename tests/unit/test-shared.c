@@ -91,13 +91,7 @@ static void test_record_violations_leak_nothing(void **state)
         static const struct {
                 size_t length;
                 size_t n_fds;
-        } cases[] = {
-                {5,  3},
-                {5,  8},
-                {0,  1},
-                {17, 0},
-                {17, 1}
-        };
+        } cases[] = {{5, 3}, {5, 8}, {0, 1}, {17, 0}, {17, 1}};
         const int fds_out[8] = {0, 0, 0, 0, 0, 0, 0, 0};
         char data[32] = {0}, buffer[16];
         int pair[2];

@@ -77,10 +77,8 @@ static void before_hello_only_hello_is_served(void **state)
 static void another_major_version_is_refused_and_hello_may_come_again(void **state)
 {
         struct fixture *f = *state;
-        struct vtd_request hello = {
-                .type = VTD_REQUEST_HELLO,
-                .hello = {.major = 2, .minor = 5, .features = UINT64_MAX}
-        };
+        struct vtd_request hello = {.type = VTD_REQUEST_HELLO,
+                                    .hello = {.major = 2, .minor = 5, .features = UINT64_MAX}};
 
         restart(f, false);
         fixture_expect_refusal(f, &hello, -1, VTD_REASON_VERSION, 0);
@@ -235,9 +233,9 @@ static void what_the_supervisor_says_becomes_a_refusal(void **state)
                 enum vtd_reason reason;
                 uint32_t line;
         } cases[] = {
-                {VTD_SUPERVISOR_E_HELD,    VTD_REASON_DEVICE_BUSY,  0          },
-                {VTD_SUPERVISOR_E_MISSING, VTD_REASON_HOST_DEVICE,  0          },
-                {VTD_SUPERVISOR_E_GROUP,   VTD_REASON_GROUP_SHARED, LINE_DEVICE},
+                {VTD_SUPERVISOR_E_HELD, VTD_REASON_DEVICE_BUSY, 0},
+                {VTD_SUPERVISOR_E_MISSING, VTD_REASON_HOST_DEVICE, 0},
+                {VTD_SUPERVISOR_E_GROUP, VTD_REASON_GROUP_SHARED, LINE_DEVICE},
         };
         struct fixture *f = *state;
         struct vtd_request plug = fixture_plug_request(0);
@@ -331,20 +329,19 @@ static void regions_are_judged_and_pass_values(void **state)
                 enum vtd_reason reason;
                 uint32_t line;
         } cases[] = {
-                {true,  2,          4, 0,              VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
-                {false, 3,          4, 0,              VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
-                {false, 6,          4, 0,              VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
-                {false, UINT32_MAX, 4, 0,              VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
-                {false, 1,          4, 0,              VTD_REASON_REGION_RANGE,       0          }, /* granted, but absent */
-                {false, 2,          8, 0x3c,           VTD_REASON_REGION_RANGE,       0          },
-                {false, 0,          4, UINT64_MAX - 3, VTD_REASON_REGION_RANGE,       0          },
-                {false, 0,          4, 2,              VTD_REASON_ALIGNMENT,          0          },
+                {true, 2, 4, 0, VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
+                {false, 3, 4, 0, VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
+                {false, 6, 4, 0, VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
+                {false, UINT32_MAX, 4, 0, VTD_REASON_REGION_NOT_GRANTED, LINE_DEVICE},
+                {false, 1, 4, 0, VTD_REASON_REGION_RANGE, 0}, /* granted, but absent */
+                {false, 2, 8, 0x3c, VTD_REASON_REGION_RANGE, 0},
+                {false, 0, 4, UINT64_MAX - 3, VTD_REASON_REGION_RANGE, 0},
+                {false, 0, 4, 2, VTD_REASON_ALIGNMENT, 0},
         };
         struct fixture *f = *state;
         struct vtd_request request = {
                 .type = VTD_REQUEST_REGION_WRITE,
-                .region = {.device = fixture_plug(f, 0), .width = 8, .value = 0x123456789}
-        };
+                .region = {.device = fixture_plug(f, 0), .width = 8, .value = 0x123456789}};
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
                 struct vtd_request bad = request;
@@ -385,9 +382,9 @@ static void each_audit_level_adds_to_the_one_below(void **state)
                 size_t requests; /* of Hello, PlugDevice, GetStats, refused UnplugDevice */
                 bool calls;
         } cases[] = {
-                {VTD_AUDIT_REFUSALS,   2, false},
-                {VTD_AUDIT_REQUESTS,   4, false},
-                {VTD_AUDIT_HOST_CALLS, 4, true },
+                {VTD_AUDIT_REFUSALS, 2, false},
+                {VTD_AUDIT_REQUESTS, 4, false},
+                {VTD_AUDIT_HOST_CALLS, 4, true},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
@@ -653,10 +650,9 @@ static void prepare_invalidate(struct fixture *f, struct vtd_request *request)
         *request = (struct vtd_request){
                 .type = VTD_REQUEST_INVALIDATE,
                 .invalidate = {
-                               .table = fixture_attach(f, devices[1], 0, VTD_ATTACH_FIRST_STAGE, 0x1000),
-                               .count = 1,
-                               .entries = {{0x1000, 1, true}}}
-        };
+                        .table = fixture_attach(f, devices[1], 0, VTD_ATTACH_FIRST_STAGE, 0x1000),
+                        .count = 1,
+                        .entries = {{0x1000, 1, true}}}};
 }
 
 static void prepare_unplug(struct fixture *f, struct vtd_request *request)
@@ -680,10 +676,8 @@ static void prepare_last_unplug(struct fixture *f, struct vtd_request *request)
 
 static void prepare_read(struct fixture *f, struct vtd_request *request)
 {
-        *request = (struct vtd_request){
-                .type = VTD_REQUEST_REGION_READ,
-                .region = {.device = fixture_plug(f, 0), .width = 4}
-        };
+        *request = (struct vtd_request){.type = VTD_REQUEST_REGION_READ,
+                                        .region = {.device = fixture_plug(f, 0), .width = 4}};
 }
 
 static void prepare_write(struct fixture *f, struct vtd_request *request)
@@ -693,21 +687,21 @@ static void prepare_write(struct fixture *f, struct vtd_request *request)
 }
 
 static const struct scenario scenarios[] = {
-        {"plug",           prepare_plug,           false, false},
-        {"second plug",    prepare_second_plug,    false, false},
-        {"map",            prepare_map,            true,  false},
-        {"unmap",          prepare_unmap,          false, false},
-        {"passthrough",    prepare_passthrough,    false, true },
-        {"first-stage",    prepare_first_stage,    false, true },
-        {"replace",        prepare_replace,        false, true },
-        {"PASID",          prepare_pasid,          false, false},
-        {"block",          prepare_block,          false, true },
-        {"refused attach", prepare_refused_attach, false, true },
-        {"invalidate",     prepare_invalidate,     false, false},
-        {"unplug",         prepare_unplug,         false, false},
-        {"last unplug",    prepare_last_unplug,    false, false},
-        {"region read",    prepare_read,           false, false},
-        {"region write",   prepare_write,          false, false},
+        {"plug", prepare_plug, false, false},
+        {"second plug", prepare_second_plug, false, false},
+        {"map", prepare_map, true, false},
+        {"unmap", prepare_unmap, false, false},
+        {"passthrough", prepare_passthrough, false, true},
+        {"first-stage", prepare_first_stage, false, true},
+        {"replace", prepare_replace, false, true},
+        {"PASID", prepare_pasid, false, false},
+        {"block", prepare_block, false, true},
+        {"refused attach", prepare_refused_attach, false, true},
+        {"invalidate", prepare_invalidate, false, false},
+        {"unplug", prepare_unplug, false, false},
+        {"last unplug", prepare_last_unplug, false, false},
+        {"region read", prepare_read, false, false},
+        {"region write", prepare_write, false, false},
 };
 
 /* Runs @scenario with its @at-th host call failing; false when it has not that many calls. */

@@ -280,10 +280,8 @@ struct vtd_request fixture_plug_request(unsigned number)
 
 struct vtd_request fixture_map_request(uint64_t gpa, uint64_t size, uint64_t offset)
 {
-        return (struct vtd_request){
-                .type = VTD_REQUEST_MAP_MEMORY,
-                .map_memory = {.gpa = gpa, .size = size, .offset = offset}
-        };
+        return (struct vtd_request){.type = VTD_REQUEST_MAP_MEMORY,
+                                    .map_memory = {.gpa = gpa, .size = size, .offset = offset}};
 }
 
 struct vtd_request fixture_attach_request(uint64_t device, uint32_t pasid,
@@ -291,14 +289,12 @@ struct vtd_request fixture_attach_request(uint64_t device, uint32_t pasid,
 {
         bool first_stage = mode == VTD_ATTACH_FIRST_STAGE;
 
-        return (struct vtd_request){
-                .type = VTD_REQUEST_ATTACH,
-                .attach = {.device = device,
-                           .pasid = pasid,
-                           .mode = mode,
-                           .root = first_stage ? root : 0,
-                           .address_width = first_stage ? 48 : 0}
-        };
+        return (struct vtd_request){.type = VTD_REQUEST_ATTACH,
+                                    .attach = {.device = device,
+                                               .pasid = pasid,
+                                               .mode = mode,
+                                               .root = first_stage ? root : 0,
+                                               .address_width = first_stage ? 48 : 0}};
 }
 
 uint64_t fixture_plug(struct fixture *fixture, unsigned number)
