@@ -179,9 +179,6 @@ static int linux_first_stage_alloc(struct vtd_host *host, uint32_t device, uint3
 
 static int linux_destroy(struct vtd_host *host, uint32_t id)
 {
-        /* A bound device is not destroyed by its id; the kernel refuses that, and so does this. */
-        if (find_device(host, id))
-                return VTD_HOST_E_BUSY;
         return vtd_iommufd_destroy(linux_host_of(host)->iommufd, id);
 }
 

@@ -168,6 +168,7 @@ static void test_ranges(struct rig *rig)
         RIG_IS(rig, ranges[1].start, MSI_WINDOW + 0x100000);
         RIG_IS(rig, ranges[1].last, (UINT64_C(1) << 48) - 1);
         memset(ranges, 0, sizeof(ranges));
+        count = 0;
         RIG_IS(rig, OP(rig, ioas_ranges, ioas, ranges, 1, &count), VTD_HOST_E_LIMIT);
         RIG_IS(rig, count, 2);
         RIG_IS(rig, ranges[0].last, MSI_WINDOW - 1);
@@ -202,6 +203,21 @@ static void test_map_refusals(struct rig *rig)
         RIG_IS(rig, OP(rig, map_file, rig->ioas, -1, 0, 4096, SPARE_GPA), -EBADF);
         RIG_IS(rig, OP(rig, unmap, rig->ioas, SPARE_GPA, 4096), VTD_HOST_E_ABSENT);
         RIG_IS(rig, rig_observe_physical(rig, RIG_PAGE_ONE), RIG_WORD_ONE);
+}
+
+/* Where no table is yet, the kernel takes single bytes, and fails when there is to be one. */
+static void test_map_refusals_without_table(struct rig *rig)
+{
+        uint32_t ioas = 0;
+
+        RIG_IS(rig, OP(rig, ioas_alloc, &ioas), 0);
+        RIG_IS(rig, OP(rig, map_file, ioas, rig->memfd, 8, 4096, 0), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, map_file, ioas, rig->memfd, 0, 4000, 0), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, map_file, ioas, rig->memfd, 0, 4096, 8), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, unmap, ioas, 0, 4096), VTD_HOST_E_ABSENT);
+        RIG_IS(rig, OP(rig, map_file, ioas, rig->memfd, 0, 4096, 0), 0);
+        RIG_IS(rig, OP(rig, unmap, ioas, 0, 4096), 0);
+        RIG_IS(rig, OP(rig, destroy, ioas), 0);
 }
 
 static void test_unmap_refusals(struct rig *rig)
@@ -502,10 +518,15 @@ static void test_reset(struct rig *rig)
         RIG_IS(rig, OP(rig, destroy, hwpt), 0);
 }
 
+/* VT-d takes a PASID for a device without them, answers 0 and attaches nothing. */
 static void test_no_pasids(struct rig *rig)
 {
-        RIG_IS(rig, OP(rig, attach, rig->device, PASID, rig->second_stage), VTD_HOST_E_INVALID);
+        uint32_t hwpt = 0;
+
+        RIG_IS(rig, OP(rig, second_stage_alloc, rig->device, rig->ioas, true, &hwpt), 0);
+        RIG_IS(rig, OP(rig, attach, rig->device, PASID, hwpt), VTD_HOST_E_INVALID);
         RIG_IS(rig, OP(rig, detach, rig->device, PASID), 0);
+        RIG_IS(rig, OP(rig, destroy, hwpt), 0);
 }
 
 static void test_pasids(struct rig *rig)
@@ -592,6 +613,7 @@ static const struct {
         {test_unknown_objects, ALWAYS, "unknown tables and address spaces are refused"},
         {test_ranges, ALWAYS, "attaching reserves ranges of the address space, which are listed"},
         {test_map_refusals, ALWAYS, "mappings out of range are refused"},
+        {test_map_refusals_without_table, ALWAYS, "they are refused without a table, too"},
         {test_unmap_refusals, ALWAYS, "only what was mapped is unmapped"},
         {test_passthrough, ALWAYS, "pass-through reaches guest memory and nothing else"},
         {test_bus_master, ALWAYS, "without bus mastering there is no DMA"},
