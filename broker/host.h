@@ -6,7 +6,7 @@
  *
  * Ids are the host's own (small integers, reused at once) and never leave the worker.  Everything
  * passed in has been judged already (policy, ranges, alignment, the root inside mapped memory):
- * see broker/tables.c.  All calls are made from one thread.
+ * see broker/worker/tables.c.  All calls are made from one thread.
  *
  * Results: 0; one of the expected outcomes below; a negative errno for anything else.  After any
  * failed attach() the state of that attachment is unknown: the caller must detach() it.

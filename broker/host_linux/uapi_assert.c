@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the worker's system call filter (broker/seccomp_table.c) and the calls in this folder rest on:
+ * What the worker's system call filter (broker/sandbox/seccomp_table.c) and the calls in this folder rest on:
  * request numbers and structure sizes of iommufd and VFIO.  Kernel headers that disagree do not
  * build.  VFIO structures grow; of those only the part that is used is held to its size.
  */

@@ -32,28 +32,28 @@ MUTANTS = [
      "                if (!pages || !vtd_binding_matches_iotlb(binding, descriptor))\n"),
     ("acknowledged-before-the-call", "Invalidate is answered before its host call, which follows "
      "with the next one",
-     "broker/invalidate.c",
+     "broker/worker/invalidate.c",
      "        return flush(vm, call, table, &batch);\n",
      "        static struct vtd_invalidate_batch late;\n"
      "        struct vtd_invalidate_batch now = late;\n\n"
      "        late = batch;\n"
      "        return now.count ? flush(vm, call, table, &now) : 0;\n"),
     ("no-detach-on-removal", "Attach in mode blocked answers without detaching",
-     "broker/attach.c",
+     "broker/worker/attach.c",
      "        if (a) {\n                r = block(vm, a);\n                if (r != 0)\n"
      "                        return r;\n                vtd_tables_collect(vm);\n        }\n"
      "        r = settle_bus_master(vm, device);\n",
      "        if (a)\n                return 0;\n        r = settle_bus_master(vm, device);\n"),
     ("wrong-table", "a first-stage table is found by its attributes, whatever its root",
-     "broker/tables.c",
+     "broker/worker/tables.c",
      "                    t->config.root == config->root &&\n",
      ""),
     ("replaced-table-leaked", "the table that was replaced is never destroyed",
-     "broker/attach.c",
+     "broker/worker/attach.c",
      "                return fall_back_to_blocked(vm, call, a, r);\n        vtd_tables_collect(vm);\n",
      "                return fall_back_to_blocked(vm, call, a, r);\n"),
     ("memory-verdict-ignored", "what is over a limit is granted all the same",
-     "broker/quota.c",
+     "broker/worker/quota.c",
      "        if (amount > a->limit - a->used)\n                return VTD_QUOTA_E_LIMIT;\n",
      ""),
     ("device-verdict-ignored", "a device that no section grants is taken for the first one",
@@ -62,11 +62,11 @@ MUTANTS = [
      "                        return &policy->devices[i];\n        }\n"
      "        return &policy->devices[0];\n"),
     ("audit-missing", "refused requests leave no audit record",
-     "broker/audit.c",
+     "broker/worker/audit.c",
      "        if (!call->reply->refused && !always && vm->audit_level < VTD_AUDIT_REQUESTS)\n",
      "        if (call->reply->refused)\n"),
     ("unmap-before-block", "at the end memory is unmapped before the devices are blocked",
-     "broker/vm.c",
+     "broker/worker/vm.c",
      "        block_all(vm);\n        release_all(vm);\n",
      "        vtd_memory_unmap_all(vm);\n        block_all(vm);\n        release_all(vm);\n"),
     ("fault-not-recorded", "a refused entry leaves no fault that the guest could read",
@@ -78,7 +78,7 @@ MUTANTS = [
      "        if (!engine->enabled) {\n",
      "        if (!engine->enabled && binding->current.mode != VTD_ATTACH_FIRST_STAGE) {\n"),
     ("refused-attach-left-attached", "a refused Attach leaves the old table attached",
-     "broker/attach.c",
+     "broker/worker/attach.c",
      "        return r == VTD_CALL_E_REFUSED ? block_refused(vm, device, request->pasid) : r;\n",
      "        return r;\n"),
 ]

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/control.h"
+#include "broker/control/control.h"
 #include "broker/host.h"
 
 #define FAKE_OBJECTS     512u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of broker/supervisor.h without a vtd-brokerd: devices are small files, audit
+ * The functions of broker/worker/supervisor.h without a vtd-brokerd: devices are small files, audit
  * records are kept.  The worker core must be given &fake_supervisor.base.
  */
 #ifndef VTD_TESTS_FAKE_SUPERVISOR_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "broker/supervisor.h"
+#include "broker/worker/supervisor.h"
 #include "tests/unit/fake-host.h"
 
 #define FAKE_AUDITS 4096u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* broker/audit_log.c: exact lines, and what happens when nobody reads them. */
+/* broker/brokerd/audit_log.c: exact lines, and what happens when nobody reads them. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/audit_log.h"
+#include "broker/brokerd/audit_log.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 

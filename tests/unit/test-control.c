@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* broker/control.c: what either end of the control channel accepts, field by field. */
+/* broker/control/control.c: what either end of the control channel accepts, field by field. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/control.h"
+#include "broker/control/control.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/log.h"

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "broker/handles.h"
+#include "broker/worker/handles.h"
 
 static void a_handle_finds_its_slot_until_released(void **state)
 {

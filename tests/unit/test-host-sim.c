@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "broker/host.h"
-#include "broker/sim/device_file.h"
-#include "broker/sim/memory.h"
-#include "broker/sim/objects.h"
+#include "broker/host_sim/device_file.h"
+#include "broker/host_sim/memory.h"
+#include "broker/host_sim/objects.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 

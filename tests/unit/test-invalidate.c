@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "broker/clock.h"
-#include "broker/invalidate.h"
+#include "broker/worker/clock.h"
+#include "broker/worker/invalidate.h"
 #include "shared/checked.h"
 #include "tests/unit/vm-fixture.h"
 

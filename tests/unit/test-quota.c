@@ -2,8 +2,8 @@
 /* broker/quota and broker/rate: exact limits, and a bucket that drops nothing. */
 #include "tests/unit/unit.h"
 
-#include "broker/quota.h"
-#include "broker/rate.h"
+#include "broker/worker/quota.h"
+#include "broker/worker/rate.h"
 
 #define SECOND UINT64_C(1000000000)
 #define CAP    (VTD_LIMIT_INVALIDATE_DELAY_MS * UINT64_C(1000000))

@@ -23,9 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker/control.h"
-#include "broker/seccomp_filter.h"
-#include "broker/seccomp_table.h"
+#include "broker/control/control.h"
+#include "broker/sandbox/seccomp_filter.h"
+#include "broker/sandbox/seccomp_table.h"
 #include "shared/checked.h"
 
 #define PROGRAM_MAX 4096

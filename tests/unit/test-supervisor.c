@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* broker/supervisor.c: the worker's end, against a vtd-brokerd that the test plays. */
+/* broker/worker/supervisor.c: the worker's end, against a vtd-brokerd that the test plays. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker/supervisor.h"
+#include "broker/worker/supervisor.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/log.h"

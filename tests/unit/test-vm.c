@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/dispatch.h"
+#include "broker/worker/dispatch.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "tests/unit/vm-fixture.h"

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "broker/hello.h"
+#include "broker/worker/hello.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 

@@ -3,8 +3,8 @@
 #ifndef VTD_TESTS_VM_FIXTURE_H
 #define VTD_TESTS_VM_FIXTURE_H
 
-#include "broker/vm.h"
-#include "broker/vm_state.h"
+#include "broker/worker/vm.h"
+#include "broker/worker/vm_state.h"
 #include "protos/codec.h"
 #include "tests/unit/fake-host.h"
 #include "tests/unit/fake-supervisor.h"

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Audit: one JSON object per line into an inherited descriptor.
+ *
+ *   {"time":"2026-01-02T03:04:05.678901Z","tenant":"blue","vm":3,"kind":"request",
+ *    "request":"MapMemory","sequence":7,"verdict":"refused","status":"limit",
+ *    "reason":"memory-limit","asked":...,"allowed":...,"rule":"blue.policy:7","ns":...}
+ *
+ * kind is "request", "host-call" or "event".  Never blocks and never allocates: lines wait in a
+ * fixed buffer while the reader is slow; what does not fit, or exceeds the rate of its VM, is
+ * dropped and counted, and the next line of that VM says how many in "lost".
+ */
+#ifndef VTD_BROKER_BROKERD_AUDIT_LOG_H
+#define VTD_BROKER_BROKERD_AUDIT_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/brokerd/bucket.h"
+#include "broker/control/control.h"
+
+#define VTD_AUDIT_BUFFER_SIZE (256u * 1024u)
+
+struct vtd_audit_log {
+        int fd; /* borrowed */
+        bool is_socket;
+        size_t used;
+        char buffer[VTD_AUDIT_BUFFER_SIZE];
+};
+
+/* Whose lines: one per VM, and one per tenant for what concerns no VM (vm 0). */
+struct vtd_audit_source {
+        const char *tenant; /* borrowed, like file */
+        const char *file;
+        uint32_t vm;
+        uint64_t lost;               /* lines dropped since the last one written */
+        struct vtd_bucket important; /* refusals and events */
+        struct vtd_bucket ordinary;  /* everything else */
+};
+
+/* What vtd-brokerd itself reports. */
+struct vtd_audit_event_line {
+        const char *event;  /* "worker-ended" */
+        const char *text;   /* in words, or NULL */
+        const char *device; /* policy's name of it, or NULL */
+        int pid;            /* 0: not said */
+        uint32_t uid;       /* 0: not said */
+        uint32_t line;      /* of the rule that decided, or 0 */
+};
+
+/* @fd stays the caller's.  @log is large: keep it on the heap. */
+void vtd_audit_log_init(struct vtd_audit_log *log, int fd);
+
+void vtd_audit_source_init(struct vtd_audit_source *source, const char *tenant, const char *file,
+                           uint32_t vm);
+
+/* @record has passed vtd_control_receive(). */
+void vtd_audit_log_record(struct vtd_audit_log *log, struct vtd_audit_source *source,
+                          const struct vtd_control_audit *record);
+
+void vtd_audit_log_event(struct vtd_audit_log *log, struct vtd_audit_source *source,
+                         const struct vtd_audit_event_line *event);
+
+/* Writes what the descriptor takes without waiting. */
+void vtd_audit_log_flush(struct vtd_audit_log *log);
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/* See daemon.h. */
+#include "broker/brokerd/daemon.h"
+
+#include <glib-unix.h>
+#include <glib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "broker/brokerd/audit_log.h"
+#include "broker/brokerd/audit_names.h"
+#include "broker/brokerd/device_files.h"
+#include "broker/sandbox/landlock.h"
+#include "broker/brokerd/listener.h"
+#include "broker/brokerd/notify.h"
+#include "broker/brokerd/spawn.h"
+#include "broker/brokerd/tenants.h"
+#include "broker/brokerd/uids.h"
+#include "broker/brokerd/workers.h"
+#include "shared/cleanup.h"
+#include "shared/error.h"
+
+/* How long a socket is left alone when no connection of its tenant can be taken now. */
+#define PAUSE_MS 50
+
+/* How long workers may take to end their VMs after SIGTERM. */
+#define DRAIN_MS 5000
+
+/* The socket of one tenant, and whether it is being watched. */
+struct door {
+        struct vtd_daemon *daemon;
+        struct vtd_tenant *tenant;
+        struct vtd_listener listener;
+        guint source; /* watches the socket, or the pause; 0: neither */
+};
+
+struct vtd_daemon {
+        struct vtd_daemon_config config;
+        struct vtd_log *log;
+        GMainLoop *loop;
+        struct vtd_tenants tenants;
+        struct vtd_spawn spawn;
+        struct vtd_uids uids;
+        struct vtd_device_files *devices;
+        struct vtd_audit_log *audit;
+        struct vtd_workers workers;
+        struct door *doors; /* one for each tenant */
+        int socket_directory;
+        int signals;
+        guint signal_source;
+        guint drain_source;
+        uint32_t landlock_abi;
+        bool draining;
+};
+
+static void open_door(struct door *door);
+
+static gboolean on_pause_over(gpointer opaque)
+{
+        struct door *door = opaque;
+
+        door->source = 0;
+        open_door(door);
+        return G_SOURCE_REMOVE;
+}
+
+/* Connections wait in the backlog meanwhile: a flood is slowed down, and only its own tenant's. */
+static gboolean pause_door(struct door *door)
+{
+        door->source = g_timeout_add(PAUSE_MS, on_pause_over, door);
+        return G_SOURCE_REMOVE;
+}
+
+static void audit_refused(struct door *door, const struct vtd_peer *peer)
+{
+        const struct vtd_policy *policy = &door->tenant->policy;
+        char text[96];
+
+        (void)snprintf(text, sizeof(text), "user %u connected, only user %u may", peer->uid,
+                       policy->uid);
+        vtd_log(door->daemon->log, VTD_LOG_WARNING, "%s: connection refused: %s", policy->tenant,
+                text);
+        vtd_audit_log_event(door->daemon->audit, &door->tenant->source,
+                            &(const struct vtd_audit_event_line){
+                                    .event = "connection-refused",
+                                    .text = text,
+                                    .pid = peer->pid,
+                                    .uid = peer->uid,
+                                    .line = policy->uid_line,
+                            });
+}
+
+static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
+{
+        struct door *door = opaque;
+        struct vtd_peer peer;
+        int connection, result;
+
+        (void)fd;
+        (void)condition;
+        if (vtd_workers_admit(&door->daemon->workers, door->tenant) != 0)
+                return pause_door(door);
+        result = vtd_listener_accept(&door->listener, &connection, &peer);
+        if (result == 0) {
+                vtd_workers_start(&door->daemon->workers, door->tenant, connection, peer.pid);
+        } else if (result == VTD_LISTENER_E_REFUSED) {
+                audit_refused(door, &peer);
+        } else if (result < 0) {
+                vtd_log(door->daemon->log, VTD_LOG_ERROR, "%s: no connection accepted: %s",
+                        door->tenant->policy.tenant, strerror(-result));
+                return pause_door(door);
+        }
+        return G_SOURCE_CONTINUE;
+}
+
+static void open_door(struct door *door)
+{
+        door->source = g_unix_fd_add(door->listener.fd, G_IO_IN, on_connection, door);
+}
+
+static void close_door(struct door *door)
+{
+        if (door->source != 0)
+                (void)g_source_remove(door->source);
+        door->source = 0;
+        vtd_listener_deinit(&door->listener);
+}
+
+static void close_doors(struct vtd_daemon *daemon)
+{
+        for (size_t i = 0; daemon->doors && i < daemon->tenants.count; i++)
+                close_door(&daemon->doors[i]);
+}
+
+static void on_empty(void *opaque)
+{
+        struct vtd_daemon *daemon = opaque;
+
+        if (daemon->draining)
+                g_main_loop_quit(daemon->loop);
+}
+
+static gboolean on_drain_late(gpointer opaque)
+{
+        struct vtd_daemon *daemon = opaque;
+
+        daemon->drain_source = 0;
+        vtd_workers_kill(&daemon->workers, "it did not end within 5 seconds");
+        return G_SOURCE_REMOVE;
+}
+
+static void stop(struct vtd_daemon *daemon)
+{
+        if (daemon->draining) {
+                vtd_workers_kill(&daemon->workers, "vtd-brokerd was told twice to end");
+                return;
+        }
+        daemon->draining = true;
+        (void)vtd_notify("STOPPING=1", daemon->log);
+        close_doors(daemon);
+        if (daemon->workers.count == 0) {
+                g_main_loop_quit(daemon->loop);
+                return;
+        }
+        vtd_log(daemon->log, VTD_LOG_INFO, "ending %zu workers", daemon->workers.count);
+        daemon->drain_source = g_timeout_add(DRAIN_MS, on_drain_late, daemon);
+        vtd_workers_drain(&daemon->workers);
+}
+
+static gboolean on_signal(gint fd, GIOCondition condition, gpointer opaque)
+{
+        struct signalfd_siginfo info;
+
+        (void)condition;
+        if (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+                stop(opaque);
+        return G_SOURCE_CONTINUE;
+}
+
+/* Not g_unix_signal_add(): it starts a thread, and a process that clones must have none. */
+static int watch_signals(struct vtd_daemon *daemon)
+{
+        sigset_t set;
+        int result;
+
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGTERM);
+        (void)sigaddset(&set, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+                result = vtd_errno();
+                return vtd_fail(daemon->log, result, "signals: %s", strerror(-result));
+        }
+        daemon->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (daemon->signals < 0) {
+                result = vtd_errno();
+                return vtd_fail(daemon->log, result, "signals: %s", strerror(-result));
+        }
+        daemon->signal_source = g_unix_fd_add(daemon->signals, G_IO_IN, on_signal, daemon);
+        return 0;
+}
+
+static int check_landlock(struct vtd_daemon *daemon)
+{
+        daemon->landlock_abi = vtd_landlock_abi();
+        if (daemon->landlock_abi >= daemon->config.landlock_abi_min)
+                return 0;
+        return vtd_fail(daemon->log, -EOPNOTSUPP,
+                        "the kernel has Landlock ABI %u, workers need at least %u",
+                        daemon->landlock_abi, daemon->config.landlock_abi_min);
+}
+
+/* A tenant with a worker's user could reach into that worker. */
+static int check_users(struct vtd_daemon *daemon)
+{
+        for (size_t i = 0; i < daemon->tenants.count && !daemon->config.rootless; i++) {
+                const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
+
+                if (policy->uid >= daemon->config.uid_first &&
+                    policy->uid <= daemon->config.uid_last)
+                        return vtd_fail(daemon->log, -EINVAL,
+                                        "%s:%u:1: user %u lies in the range of workers, %u-%u",
+                                        policy->file, policy->uid_line, policy->uid,
+                                        daemon->config.uid_first, daemon->config.uid_last);
+        }
+        return 0;
+}
+
+/* A policy may serve more than one host; what this one cannot offer is said once, here. */
+static void warn_sources(struct vtd_daemon *daemon)
+{
+        uint32_t source = daemon->config.host == VTD_HOST_LINUX ? VTD_POLICY_SOURCE_PCI
+                                                                : VTD_POLICY_SOURCE_SIMULATED;
+
+        for (size_t i = 0; i < daemon->tenants.count; i++) {
+                const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
+
+                for (uint32_t d = 0; d < policy->n_devices; d++)
+                        if (policy->devices[d].source != source)
+                                vtd_log(daemon->log, VTD_LOG_WARNING,
+                                        "%s:%u:1: device %s is not of this host's kind: plugging "
+                                        "it will fail",
+                                        policy->file, policy->devices[d].line,
+                                        policy->devices[d].name);
+        }
+}
+
+static int open_doors(struct vtd_daemon *daemon)
+{
+        const struct vtd_daemon_config *config = &daemon->config;
+        int result;
+
+        result = vtd_listener_take_directory(config->sockets, &daemon->socket_directory,
+                                             daemon->log);
+        if (result < 0)
+                return result;
+        daemon->doors = g_new0(struct door, daemon->tenants.count);
+        for (size_t i = 0; i < daemon->tenants.count; i++)
+                daemon->doors[i] = (struct door){
+                        .daemon = daemon,
+                        .tenant = &daemon->tenants.array[i],
+                        .listener = {.fd = -1},
+                };
+        for (size_t i = 0; i < daemon->tenants.count; i++) {
+                struct door *door = &daemon->doors[i];
+
+                result =
+                        vtd_listener_init(&door->listener, daemon->socket_directory,
+                                          config->sockets, door->tenant->policy.tenant,
+                                          door->tenant->policy.uid, !config->rootless, daemon->log);
+                if (result < 0)
+                        return result;
+        }
+        return 0;
+}
+
+static void init_workers(struct vtd_daemon *daemon)
+{
+        const struct vtd_daemon_config *config = &daemon->config;
+
+        daemon->devices = vtd_device_files_new(config->host);
+        daemon->audit = g_new0(struct vtd_audit_log, 1);
+        vtd_audit_log_init(daemon->audit, config->audit_fd);
+        if (config->rootless)
+                vtd_uids_init_rootless(&daemon->uids, geteuid());
+        else
+                vtd_uids_init(&daemon->uids, config->uid_first, config->uid_last);
+        vtd_workers_init(&daemon->workers, &(const struct vtd_workers_config){
+                                                   .host = config->host,
+                                                   .audit_level = config->audit_level,
+                                                   .landlock_abi_min = config->landlock_abi_min,
+                                                   .rootless = config->rootless,
+                                                   .spawn = &daemon->spawn,
+                                                   .uids = &daemon->uids,
+                                                   .devices = daemon->devices,
+                                                   .audit = daemon->audit,
+                                                   .log = daemon->log,
+                                                   .on_empty = on_empty,
+                                                   .opaque = daemon,
+                                           });
+}
+
+static int start(struct vtd_daemon *daemon)
+{
+        const struct vtd_daemon_config *config = &daemon->config;
+        int result;
+
+        result = check_landlock(daemon);
+        if (result == 0)
+                result = vtd_tenants_load(&daemon->tenants, config->policies, daemon->log);
+        if (result == 0)
+                result = check_users(daemon);
+        if (result == 0)
+                result = vtd_spawn_init(&daemon->spawn, config->host, config->worker_directory,
+                                        config->worker_cgroup, config->rootless, daemon->log);
+        if (result == 0)
+                result = watch_signals(daemon);
+        if (result < 0)
+                return result;
+        warn_sources(daemon);
+        init_workers(daemon);
+        return open_doors(daemon);
+}
+
+int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *config,
+                   struct vtd_log *log)
+{
+        struct vtd_daemon *daemon = g_new0(struct vtd_daemon, 1);
+        int result;
+
+        daemon->config = *config;
+        daemon->log = log;
+        daemon->loop = g_main_loop_new(NULL, FALSE);
+        daemon->socket_directory = daemon->signals = -1;
+        daemon->spawn = (struct vtd_spawn){.program = -1, .null = -1, .cgroup = -1};
+        result = start(daemon);
+        if (result < 0) {
+                daemon = vtd_daemon_free(daemon);
+                return result;
+        }
+        *out = daemon;
+        return 0;
+}
+
+struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
+{
+        if (!daemon)
+                return NULL;
+        close_doors(daemon);
+        vtd_workers_deinit(&daemon->workers);
+        if (daemon->signal_source != 0)
+                (void)g_source_remove(daemon->signal_source);
+        if (daemon->drain_source != 0)
+                (void)g_source_remove(daemon->drain_source);
+        daemon->signals = vtd_close(daemon->signals);
+        daemon->socket_directory = vtd_close(daemon->socket_directory);
+        daemon->devices = vtd_device_files_free(daemon->devices);
+        if (daemon->audit)
+                vtd_audit_log_flush(daemon->audit);
+        g_free(daemon->audit);
+        vtd_uids_deinit(&daemon->uids);
+        vtd_spawn_deinit(&daemon->spawn);
+        g_free(daemon->doors);
+        vtd_tenants_deinit(&daemon->tenants);
+        g_main_loop_unref(daemon->loop);
+        g_free(daemon);
+        return NULL;
+}
+
+static void say_ready(struct vtd_daemon *daemon)
+{
+        const struct vtd_daemon_config *config = &daemon->config;
+        char users[80];
+
+        if (config->rootless)
+                (void)snprintf(users, sizeof(users),
+                               "rootless: one uid for all workers, no memlock limits");
+        else
+                (void)snprintf(users, sizeof(users), "workers as uid %u-%u", config->uid_first,
+                               config->uid_last);
+        vtd_log(daemon->log, VTD_LOG_INFO,
+                "ready: host %s, %zu tenant%s, %s, Landlock ABI %u (needed %u), audit %s",
+                config->host == VTD_HOST_LINUX ? "linux" : "simulated", daemon->tenants.count,
+                daemon->tenants.count == 1 ? "" : "s", users, daemon->landlock_abi,
+                config->landlock_abi_min, vtd_audit_level_name(config->audit_level));
+        (void)vtd_notify("READY=1", daemon->log);
+}
+
+int vtd_daemon_run(struct vtd_daemon *daemon)
+{
+        for (size_t i = 0; i < daemon->tenants.count; i++)
+                open_door(&daemon->doors[i]);
+        say_ready(daemon);
+        g_main_loop_run(daemon->loop);
+        return 0;
+}

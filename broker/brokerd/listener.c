@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* See listener.h.  Never reads from a connection. */
+#include "broker/brokerd/listener.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "shared/cleanup.h"
+#include "shared/error.h"
+
+int vtd_listener_take_directory(const char *path, int *fd, struct vtd_log *log)
+{
+        VTD_CLEANUP_FD int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat status;
+        int error;
+
+        if (directory < 0 || fstat(directory, &status) < 0) {
+                error = vtd_errno();
+                return vtd_fail(log, error, "sockets %s: %s", path, strerror(-error));
+        }
+        /* Whoever may rename files here may put a socket of his own in a tenant's place. */
+        if ((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
+                return vtd_fail(log, -EPERM, "sockets %s: everybody may write it (mode %04o)", path,
+                                status.st_mode & 07777u);
+        if (status.st_uid != 0 && status.st_uid != geteuid())
+                return vtd_fail(log, -EPERM, "sockets %s: belongs to user %u, not to user 0 or %u",
+                                path, status.st_uid, geteuid());
+        if (flock(directory, LOCK_EX | LOCK_NB) < 0) {
+                error = vtd_errno();
+                return vtd_fail(log, error, "sockets %s: %s", path,
+                                error == -EWOULDBLOCK ? "another vtd-brokerd serves it"
+                                                      : strerror(-error));
+        }
+        *fd = VTD_TAKE_FD(directory);
+        return 0;
+}
+
+/* Removes what a vtd-brokerd that is gone has left; -EADDRINUSE when it is in use or no socket. */
+static int remove_stale(const struct vtd_listener *listener, const struct sockaddr_un *address,
+                        struct vtd_log *log)
+{
+        VTD_CLEANUP_FD int fd = -1;
+        struct stat status;
+        int error;
+
+        if (fstatat(listener->directory, listener->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : vtd_errno();
+        if (!S_ISSOCK(status.st_mode))
+                return vtd_fail(log, -EADDRINUSE, "%s: exists and is no socket", address->sun_path);
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return vtd_errno();
+        if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+            errno != ECONNREFUSED)
+                return vtd_fail(log, -EADDRINUSE, "%s: somebody listens there", address->sun_path);
+        if (unlinkat(listener->directory, listener->name, 0) < 0) {
+                error = vtd_errno();
+                return vtd_fail(log, error, "%s: stale, not removed: %s", address->sun_path,
+                                strerror(-error));
+        }
+        return 0;
+}
+
+/*
+ * bind() creates the file, with mode 0660 by umask.  Giving it away comes last: from then on its
+ * new owner may do with the name what the directory allows.
+ */
+static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *address, bool owned)
+{
+        mode_t before = umask(0117);
+        int result = 0;
+
+        if (bind(listener->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+                result = vtd_errno();
+        (void)umask(before);
+        if (result == 0 && owned &&
+            fchownat(listener->directory, listener->name, listener->uid, (gid_t)-1,
+                     AT_SYMLINK_NOFOLLOW) < 0)
+                result = vtd_errno();
+        if (result == 0 && listen(listener->fd, VTD_LISTENER_BACKLOG) < 0)
+                result = vtd_errno();
+        return result;
+}
+
+int vtd_listener_init(struct vtd_listener *listener, int directory, const char *path,
+                      const char *tenant, uint32_t uid, bool owned, struct vtd_log *log)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int length, result;
+
+        *listener = (struct vtd_listener){.fd = -1, .directory = directory, .uid = uid};
+        (void)snprintf(listener->name, sizeof(listener->name), "%s.sock", tenant);
+        length =
+                snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", path, listener->name);
+        if (length < 0 || (size_t)length >= sizeof(address.sun_path))
+                return vtd_fail(log, -ENAMETOOLONG,
+                                "socket %s/%s: the name has %d characters, %zu are allowed", path,
+                                listener->name, length, sizeof(address.sun_path) - 1);
+        result = remove_stale(listener, &address, log);
+        if (result < 0)
+                return result;
+        listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        result = listener->fd < 0 ? vtd_errno() : bind_socket(listener, &address, owned);
+        if (result < 0)
+                return vtd_fail(log, result, "socket %s: %s", address.sun_path, strerror(-result));
+        return 0;
+}
+
+void vtd_listener_deinit(struct vtd_listener *listener)
+{
+        if (listener->fd < 0)
+                return;
+        (void)unlinkat(listener->directory, listener->name, 0);
+        listener->fd = vtd_close(listener->fd);
+}
+
+int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer *peer)
+{
+        VTD_CLEANUP_FD int connection = -1;
+        struct ucred credentials;
+        socklen_t size = sizeof(credentials);
+
+        *peer = (struct vtd_peer){0};
+        connection = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connection < 0) {
+                switch (errno) {
+                case EAGAIN:
+                case EINTR:
+                case ECONNABORTED:
+                        return VTD_LISTENER_E_AGAIN;
+                default:
+                        return vtd_errno();
+                }
+        }
+        if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
+                return vtd_errno();
+        *peer = (struct vtd_peer){.pid = credentials.pid, .uid = credentials.uid};
+        /* A process id of 0 is one that this PID namespace cannot see. */
+        if (credentials.pid <= 0 || credentials.uid != listener->uid)
+                return VTD_LISTENER_E_REFUSED;
+        *fd = VTD_TAKE_FD(connection);
+        return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The socket of one tenant: DIRECTORY/TENANT.sock, SOCK_SEQPACKET.
+ *
+ * Who connects is judged by SO_PEERCRED, which the kernel records when connect() is called: it
+ * names the process that made the connection, not whoever holds the descriptor later.  A VMM that
+ * passes its connection on passes its identity on.
+ */
+#ifndef VTD_BROKER_BROKERD_LISTENER_H
+#define VTD_BROKER_BROKERD_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/log.h"
+
+/* Connections that wait to be accepted. */
+#define VTD_LISTENER_BACKLOG 64
+
+enum {
+        VTD_LISTENER_E_AGAIN = 1, /* nobody waits */
+        VTD_LISTENER_E_REFUSED,   /* somebody who may not; reported in *@peer */
+};
+
+struct vtd_listener {
+        int fd;        /* owned; -1: not listening */
+        int directory; /* borrowed: where the socket is */
+        char name[64]; /* TENANT.sock */
+        uint32_t uid;  /* of those who may connect */
+};
+
+struct vtd_peer {
+        int pid;
+        uint32_t uid;
+};
+
+/*
+ * Opens the directory of sockets and takes it for this process: a second vtd-brokerd is refused.
+ * The caller owns *@fd, and the directory is its own until that is closed.
+ * Returns 0 or a negative errno (reported).
+ */
+int vtd_listener_take_directory(const char *path, int *fd, struct vtd_log *log);
+
+/*
+ * Listens on @tenant's socket in @directory (@path names it in messages and for bind()).  A socket
+ * that nobody listens on any more is replaced.  If @owned, the socket file is given to @uid.
+ * Returns 0 or a negative errno (reported); deinit is due in both cases.
+ */
+int vtd_listener_init(struct vtd_listener *listener, int directory, const char *path,
+                      const char *tenant, uint32_t uid, bool owned, struct vtd_log *log);
+
+/* Stops listening and removes the socket file. */
+void vtd_listener_deinit(struct vtd_listener *listener);
+
+/*
+ * Accepts one connection and judges its peer.  The caller owns *@fd; it has not been read from.
+ * Returns 0; VTD_LISTENER_E_AGAIN; VTD_LISTENER_E_REFUSED (closed); a negative errno.
+ */
+int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer *peer);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* See tenants.h. */
+#include "broker/brokerd/tenants.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <string.h>
+
+#include "shared/cleanup.h"
+#include "shared/error.h"
+
+/*
+ * Workers that one tenant may have started per second, and at once.  A start costs a few
+ * milliseconds; beyond the rate connections wait in the socket's backlog.
+ */
+#define SPAWN_RATE  20u
+#define SPAWN_BURST 40u
+
+static void free_names(GPtrArray **names)
+{
+        g_clear_pointer(names, g_ptr_array_unref);
+}
+
+static void close_directory(DIR **directory)
+{
+        if (*directory)
+                (void)closedir(*directory);
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The policy files in a fixed order, so that messages and VM numbers do not depend on the disk. */
+static int list_policies(const char *path, int *directory_fd, GPtrArray *names, struct vtd_log *log)
+{
+        VTD_CLEANUP(close_directory) DIR *directory = opendir(path);
+        struct dirent *entry;
+        int error;
+
+        if (!directory) {
+                error = vtd_errno();
+                return vtd_fail(log, error, "policies %s: %s", path, strerror(-error));
+        }
+        errno = 0;
+        while ((entry = readdir(directory)) != NULL)
+                if (g_str_has_suffix(entry->d_name, ".policy") && entry->d_name[0] != '.')
+                        g_ptr_array_add(names, g_strdup(entry->d_name));
+        if (errno != 0) {
+                error = vtd_errno();
+                return vtd_fail(log, error, "policies %s: %s", path, strerror(-error));
+        }
+        if (names->len == 0)
+                return vtd_fail(log, -ENOENT, "policies %s: no file named *.policy", path);
+        g_ptr_array_sort(names, compare_names);
+        *directory_fd = fcntl(dirfd(directory), F_DUPFD_CLOEXEC, 3);
+        return *directory_fd < 0 ? vtd_errno() : 0;
+}
+
+static int check_unique(const struct vtd_tenants *tenants, struct vtd_log *log)
+{
+        for (size_t i = 0; i < tenants->count; i++) {
+                for (size_t j = 0; j < i; j++) {
+                        const struct vtd_policy *a = &tenants->array[j].policy;
+                        const struct vtd_policy *b = &tenants->array[i].policy;
+
+                        if (strcmp(a->tenant, b->tenant) == 0)
+                                return vtd_fail(log, -EEXIST,
+                                                "%s:%u:1: tenant %s is defined in %s:%u already",
+                                                b->file, b->tenant_line, b->tenant, a->file,
+                                                a->tenant_line);
+                }
+        }
+        return 0;
+}
+
+int vtd_tenants_load(struct vtd_tenants *tenants, const char *directory, struct vtd_log *log)
+{
+        VTD_CLEANUP(free_names) GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+        VTD_CLEANUP_FD int directory_fd = -1;
+        int result, first_error = 0;
+
+        *tenants = (struct vtd_tenants){0};
+        result = list_policies(directory, &directory_fd, names, log);
+        if (result < 0)
+                return result;
+        tenants->array = g_new0(struct vtd_tenant, names->len);
+        /* All files are judged, so that one start shows every mistake. */
+        for (guint i = 0; i < names->len; i++) {
+                struct vtd_tenant *tenant = &tenants->array[tenants->count];
+
+                result = vtd_policy_load(&tenant->policy, directory_fd, g_ptr_array_index(names, i),
+                                         log);
+                if (result == 0)
+                        tenants->count++;
+                else if (first_error == 0)
+                        first_error = result;
+        }
+        if (first_error < 0)
+                return first_error;
+        for (size_t i = 0; i < tenants->count; i++) {
+                struct vtd_tenant *tenant = &tenants->array[i];
+
+                vtd_audit_source_init(&tenant->source, tenant->policy.tenant, tenant->policy.file,
+                                      0);
+                vtd_bucket_init(&tenant->spawns, SPAWN_RATE, SPAWN_BURST,
+                                (uint64_t)g_get_monotonic_time() / 1000);
+        }
+        return check_unique(tenants, log);
+}
+
+void vtd_tenants_deinit(struct vtd_tenants *tenants)
+{
+        g_clear_pointer(&tenants->array, g_free);
+        tenants->count = 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workers of a vtd-brokerd: from the accepted connection to the last closed descriptor.
+ *
+ * A worker's records are hostile.  Whatever breaks the protocol of control.h, comes out of turn, or
+ * fails to answer PING ends the worker by SIGKILL; then its VFIO descriptors are closed, whose last
+ * close blocks and resets the devices, then its iommufd, which unmaps memory.
+ */
+#ifndef VTD_BROKER_BROKERD_WORKERS_H
+#define VTD_BROKER_BROKERD_WORKERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/brokerd/audit_log.h"
+#include "broker/control/control.h"
+#include "broker/brokerd/device_files.h"
+#include "broker/brokerd/spawn.h"
+#include "broker/brokerd/tenants.h"
+#include "broker/brokerd/uids.h"
+#include "shared/log.h"
+
+struct vtd_worker;
+
+struct vtd_workers_config {
+        enum vtd_host_kind host;
+        enum vtd_audit_level audit_level;
+        uint32_t landlock_abi_min;
+        bool rootless;
+        const struct vtd_spawn *spawn; /* all pointers borrowed */
+        struct vtd_uids *uids;
+        struct vtd_device_files *devices;
+        struct vtd_audit_log *audit;
+        struct vtd_log *log;
+        void (*on_empty)(void *opaque); /* the last worker is gone */
+        void *opaque;
+};
+
+struct vtd_workers {
+        struct vtd_workers_config config;
+        struct vtd_worker *slots[VTD_LIMIT_WORKERS];
+        size_t count;
+        size_t greeting;
+        uint32_t last_vm;  /* VMs are numbered from 1 */
+        unsigned watchdog; /* GLib source */
+};
+
+enum {
+        VTD_WORKERS_E_LATER = 1, /* a rate or a number that will pass: leave it in the backlog */
+};
+
+void vtd_workers_init(struct vtd_workers *workers, const struct vtd_workers_config *config);
+/* Kills what is left and waits for it. */
+void vtd_workers_deinit(struct vtd_workers *workers);
+
+/*
+ * May a connection of @tenant be accepted now?  Charges its spawn rate when it may.
+ * Returns 0 or VTD_WORKERS_E_LATER.
+ */
+int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant);
+
+/*
+ * Starts a worker for @connection, which is the worker's alone afterwards and is closed on every
+ * path.  @tenant must outlive the worker.  What cannot be served is reported and audited.
+ */
+void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, int connection,
+                       int peer_pid);
+
+/* Asks every worker to end its VM. */
+void vtd_workers_drain(struct vtd_workers *workers);
+
+/* Kills every worker; on_empty follows. */
+void vtd_workers_kill(struct vtd_workers *workers, const char *reason);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest memory: see memory.h.
+ *
+ * The descriptor is hostile: it may be anything, and the client keeps a copy.  What is checked is
+ * therefore what cannot be undone: the kind of file, the access mode of this descriptor, and SHRINK
+ * sealed, after which the file never gets shorter.  A write seal added later changes nothing, since
+ * the host holds the pages by then.
+ */
+#include "broker/worker/memory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "broker/worker/supervisor.h"
+#include "shared/checked.h"
+#include "shared/cleanup.h"
+
+/* Pieces end at multiples of the chunk size, so that the largest page size stays usable. */
+static uint64_t next_chunk_end(uint64_t start, uint64_t end)
+{
+        uint64_t boundary = (start & ~(VTD_LIMIT_MAP_CHUNK - 1)) + VTD_LIMIT_MAP_CHUNK;
+
+        return boundary < end ? boundary : end;
+}
+
+static uint64_t last_chunk_start(uint64_t start, uint64_t end)
+{
+        uint64_t boundary = (end - 1) & ~(VTD_LIMIT_MAP_CHUNK - 1);
+
+        return boundary > start ? boundary : start;
+}
+
+static bool any_device(const struct vtd_vm *vm)
+{
+        for (size_t i = 0; i < vm->device_handles.capacity; i++)
+                if (vtd_handles_used(&vm->device_handles, i) && vm->devices[i].ready)
+                        return true;
+        return false;
+}
+
+/* Every mapping must be within reach of every device. */
+static uint64_t address_limit(const struct vtd_vm *vm)
+{
+        uint64_t limit = UINT64_MAX;
+
+        for (size_t i = 0; i < vm->device_handles.capacity; i++)
+                if (vtd_handles_used(&vm->device_handles, i) && vm->devices[i].ready &&
+                    vm->devices[i].address_limit < limit)
+                        limit = vm->devices[i].address_limit;
+        return limit;
+}
+
+bool vtd_memory_holds(const struct vtd_vm *vm, uint64_t start, uint64_t size)
+{
+        for (size_t i = 0; i < vm->mapping_handles.capacity; i++) {
+                const struct vtd_mapping *m = &vm->mappings[i];
+
+                if (vtd_handles_used(&vm->mapping_handles, i) &&
+                    vtd_range_contains(m->start, m->end - m->start, start, size))
+                        return true;
+        }
+        return false;
+}
+
+bool vtd_memory_touches(const struct vtd_vm *vm, const struct vtd_address_range *range,
+                        uint64_t *start, uint64_t *end)
+{
+        for (size_t i = 0; i < vm->mapping_handles.capacity; i++) {
+                const struct vtd_mapping *m = &vm->mappings[i];
+
+                if (vtd_handles_used(&vm->mapping_handles, i) && m->start < m->end &&
+                    m->start <= range->last && range->start <= m->end - 1) {
+                        *start = m->start;
+                        *end = m->end;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static int judge_numbers(struct vtd_vm *vm, struct vtd_call *call,
+                         const struct vtd_map_memory_request *map)
+{
+        uint64_t limit = address_limit(vm), end;
+
+        if (!vtd_is_page_aligned(map->gpa))
+                return vtd_call_refuse(call, VTD_REASON_ALIGNMENT, map->gpa, VTD_PAGE_SIZE, 0);
+        if (!vtd_is_page_aligned(map->size))
+                return vtd_call_refuse(call, VTD_REASON_ALIGNMENT, map->size, VTD_PAGE_SIZE, 0);
+        if (!vtd_is_page_aligned(map->offset))
+                return vtd_call_refuse(call, VTD_REASON_ALIGNMENT, map->offset, VTD_PAGE_SIZE, 0);
+        if (!vtd_range_within(map->gpa, map->size, limit)) {
+                if (!vtd_add_u64(map->gpa, map->size, &end))
+                        end = UINT64_MAX;
+                return vtd_call_refuse(call, VTD_REASON_ADDRESS_RANGE, end, limit, 0);
+        }
+        return 0;
+}
+
+static int judge_place(struct vtd_vm *vm, struct vtd_call *call,
+                       const struct vtd_map_memory_request *map)
+{
+        struct vtd_address_range wanted = {map->gpa, map->gpa + map->size - 1};
+        uint64_t start, end;
+
+        if (vtd_memory_touches(vm, &wanted, &start, &end))
+                return vtd_call_refuse(call, VTD_REASON_OVERLAP, map->gpa, start, 0);
+        for (size_t i = 0; i < vm->device_handles.capacity; i++) {
+                const struct vtd_device *d = &vm->devices[i];
+
+                if (!vtd_handles_used(&vm->device_handles, i) || !d->ready)
+                        continue;
+                for (size_t j = 0; j < d->n_reserved; j++)
+                        if (wanted.start <= d->reserved[j].last &&
+                            d->reserved[j].start <= wanted.last)
+                                return vtd_call_refuse(call, VTD_REASON_RESERVED_RANGE, map->gpa,
+                                                       d->reserved[j].start, 0);
+        }
+        return 0;
+}
+
+static int judge_memfd(struct vtd_call *call, int fd, const struct vtd_map_memory_request *map)
+{
+        struct stat status;
+        uint64_t end;
+        int flags, seals;
+
+        /* Only memfds (and files of tmpfs and hugetlbfs, which are the same) know seals. */
+        if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_KIND, 0, 0, 0);
+        seals = fcntl(fd, F_GET_SEALS);
+        if (seals < 0)
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_KIND, 0, 0, 0);
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || (flags & O_ACCMODE) != O_RDWR)
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_ACCESS,
+                                       flags < 0 ? 0 : (uint64_t)(flags & O_ACCMODE), O_RDWR, 0);
+        if (!(seals & F_SEAL_SHRINK) || (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_SEALS, (uint64_t)seals, F_SEAL_SHRINK,
+                                       0);
+        if (!vtd_add_u64(map->offset, map->size, &end))
+                end = UINT64_MAX;
+        if (status.st_size < 0 || end > (uint64_t)status.st_size)
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_RANGE, end, (uint64_t)status.st_size,
+                                       0);
+        return 0;
+}
+
+static int unmap_chunk(struct vtd_vm *vm, uint64_t start, uint64_t end)
+{
+        int r = vm->host->ops->unmap(vm->host, vm->ioas, start, end - start);
+
+        if (r == 0)
+                vtd_quota_release(&vm->quota, VTD_POLICY_MEMORY, end - start);
+        return r;
+}
+
+static void forget(struct vtd_vm *vm, size_t index)
+{
+        vtd_handles_release(&vm->mapping_handles, index);
+        vtd_quota_release(&vm->quota, VTD_POLICY_MAPPINGS, 1);
+}
+
+/* Takes back what map_chunks() did; what the host will not unmap stays in the books to the end. */
+static void roll_back(struct vtd_vm *vm, size_t index)
+{
+        struct vtd_mapping *m = &vm->mappings[index];
+
+        while (m->start < m->end) {
+                uint64_t start = last_chunk_start(m->start, m->end);
+
+                if (unmap_chunk(vm, start, m->end) != 0)
+                        return;
+                m->end = start;
+        }
+        forget(vm, index);
+}
+
+static int map_chunks(struct vtd_vm *vm, struct vtd_call *call, size_t index, int fd,
+                      const struct vtd_map_memory_request *map)
+{
+        struct vtd_mapping *m = &vm->mappings[index];
+        uint64_t end = map->gpa + map->size;
+
+        *m = (struct vtd_mapping){.start = map->gpa, .end = map->gpa};
+        while (m->end < end) {
+                uint64_t next = next_chunk_end(m->end, end);
+                int r = vm->host->ops->map_file(vm->host, vm->ioas, fd,
+                                                map->offset + (m->end - map->gpa), next - m->end,
+                                                m->end);
+
+                if (r != 0) {
+                        vtd_quota_release(&vm->quota, VTD_POLICY_MEMORY, end - m->end);
+                        roll_back(vm, index);
+                        return vtd_call_refuse_host(call, r);
+                }
+                m->end = next;
+                if (next < end && vtd_supervisor_dispatch(vm->supervisor) != 0) {
+                        vtd_quota_release(&vm->quota, VTD_POLICY_MEMORY, end - next);
+                        return VTD_CALL_E_FATAL;
+                }
+        }
+        return 0;
+}
+
+int vtd_memory_map(struct vtd_vm *vm, struct vtd_call *call)
+{
+        const struct vtd_map_memory_request *map = &call->request->map_memory;
+        VTD_CLEANUP_FD int fd = vtd_fd_list_take(call->fds);
+        size_t index;
+        int r;
+
+        if (!any_device(vm))
+                return vtd_call_refuse(call, VTD_REASON_NO_DEVICE, 0, 0, 0);
+        r = vtd_call_charge(vm, call, VTD_POLICY_MAPPINGS, 1, VTD_REASON_MAPPING_LIMIT);
+        if (r != 0)
+                return r;
+        r = vtd_call_charge(vm, call, VTD_POLICY_MEMORY, map->size, VTD_REASON_MEMORY_LIMIT);
+        if (r != 0) {
+                vtd_quota_release(&vm->quota, VTD_POLICY_MAPPINGS, 1);
+                return r;
+        }
+        r = judge_numbers(vm, call, map);
+        if (r == 0)
+                r = judge_memfd(call, fd, map);
+        if (r == 0)
+                r = judge_place(vm, call, map);
+        if (r == 0 && vtd_handles_take(&vm->mapping_handles, &index) != 0)
+                r = vtd_call_refuse(call, VTD_REASON_HOST_LIMIT, 0, 0, 0);
+        if (r != 0) {
+                vtd_quota_release(&vm->quota, VTD_POLICY_MEMORY, map->size);
+                vtd_quota_release(&vm->quota, VTD_POLICY_MAPPINGS, 1);
+                return r;
+        }
+        r = map_chunks(vm, call, index, fd, map);
+        if (r != 0)
+                return r;
+        call->subject = vtd_handles_name(&vm->mapping_handles, index);
+        call->reply->map_memory.mapping = call->subject;
+        return 0;
+}
+
+int vtd_memory_unmap(struct vtd_vm *vm, struct vtd_call *call)
+{
+        struct vtd_mapping *m;
+        size_t index;
+
+        call->subject = call->request->unmap_memory.mapping;
+        if (vtd_handles_find(&vm->mapping_handles, call->subject, &index) != 0)
+                return vtd_call_refuse(call, VTD_REASON_MAPPING_HANDLE, call->subject, 0, 0);
+        m = &vm->mappings[index];
+        /* When the host stops half-way the handle stays good, for the rest. */
+        while (m->start < m->end) {
+                uint64_t next = next_chunk_end(m->start, m->end);
+                int r = unmap_chunk(vm, m->start, next);
+
+                if (r != 0)
+                        return vtd_call_refuse_host(call, r);
+                m->start = next;
+                if (next < m->end && vtd_supervisor_dispatch(vm->supervisor) != 0)
+                        return VTD_CALL_E_FATAL;
+        }
+        forget(vm, index);
+        return 0;
+}
+
+void vtd_memory_unmap_all(struct vtd_vm *vm)
+{
+        for (size_t i = 0; i < vm->mapping_handles.capacity; i++) {
+                struct vtd_mapping *m = &vm->mappings[i];
+                bool whole = true;
+
+                if (!vtd_handles_used(&vm->mapping_handles, i))
+                        continue;
+                while (m->start < m->end) {
+                        uint64_t next = next_chunk_end(m->start, m->end);
+
+                        if (unmap_chunk(vm, m->start, next) != 0)
+                                whole = false;
+                        m->start = next;
+                }
+                if (whole)
+                        forget(vm, i);
+        }
+}
