@@ -41,6 +41,14 @@ unsigned broker_run_vmm_uid(void)
         return geteuid() == 0 ? BROKER_RUN_VMM_UID : (unsigned)geteuid();
 }
 
+int broker_run_enter_build(const char **build)
+{
+        if (chdir(*build) < 0)
+                return -1;
+        *build = ".";
+        return 0;
+}
+
 void broker_run_socket_path(const struct broker_run *run, const char *tenant, char *path,
                             size_t size)
 {

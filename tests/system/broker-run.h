@@ -34,6 +34,11 @@ struct broker_run {
         char message[256]; /* why the last call failed */
 };
 
+/*
+ * Makes @build the working directory and then ".": users that tests turn into can start its programs
+ * wherever it lies, below /root (mode 0700), too.  0 or -1 with errno.
+ */
+int broker_run_enter_build(const char **build);
 /* Makes the directories; policies are added before the start.  0 or -1 with message. */
 int broker_run_prepare(struct broker_run *run);
 int broker_run_add_policy(struct broker_run *run, const char *name, const char *text);

@@ -624,6 +624,10 @@ int main(int argc, char **argv)
                 return usage(stdout);
         if (parse_options(&run, argc, argv) < 0)
                 return usage(stderr);
+        if (broker_run_enter_build(&run.config.build) < 0) {
+                (void)fprintf(stderr, "vtd-story: %s: %s\n", run.config.build, strerror(errno));
+                return 1;
+        }
         if (broker_run_prepare(&run.broker) < 0 || write_policy(&run) < 0 ||
             broker_run_start(&run.broker, &run.config) < 0) {
                 story_fail(&run, run.broker.message);

@@ -661,6 +661,12 @@ int main(int argc, char **argv)
                 TEST(test_flood_of_connections_is_slowed_not_served),
         };
 
+        const char *build = getenv("VTD_BUILD");
+
+        if (!build || broker_run_enter_build(&build) < 0 || setenv("VTD_BUILD", build, 1) < 0) {
+                (void)fprintf(stderr, "VTD_BUILD must name the build directory\n");
+                return 1;
+        }
         if (argc == 3 && strcmp(argv[1], "--user") == 0 && become(argv[2]) < 0)
                 return 1;
         return cmocka_run_group_tests_name(argc == 3 ? "sandbox-rootless" : "sandbox", tests, NULL,
