@@ -2,12 +2,14 @@
 /* See daemon.h. */
 #include "broker/brokerd/daemon.h"
 
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <glib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/brokerd/audit_log.h"
@@ -212,6 +214,28 @@ static int check_landlock(struct vtd_daemon *daemon)
                         daemon->landlock_abi, daemon->config.landlock_abi_min);
 }
 
+/* A worker leaves this process's root with pivot_root(), which takes a root that is a mount point. */
+static int check_root(struct vtd_daemon *daemon)
+{
+        struct statx status;
+
+        if (statx(AT_FDCWD, "/", 0, STATX_TYPE, &status) < 0 ||
+            !(status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+            (status.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+                return 0;
+        return vtd_fail(daemon->log, -EINVAL,
+                        "the root directory is no mount point, so workers cannot leave it: in a "
+                        "chroot, bind-mount its directory on itself before entering it");
+}
+
+/* Each VM opens it anew; that it can be opened at all is better found out before the first one. */
+static int check_iommu(struct vtd_daemon *daemon)
+{
+        VTD_CLEANUP_FD int fd = -1;
+
+        return vtd_device_files_open_iommu(daemon->devices, &fd, daemon->log);
+}
+
 /* A tenant with a worker's user could reach into that worker. */
 static int check_users(struct vtd_daemon *daemon)
 {
@@ -237,6 +261,11 @@ static void warn_sources(struct vtd_daemon *daemon)
         for (size_t i = 0; i < daemon->tenants.count; i++) {
                 const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
 
+                if (daemon->config.rootless && policy->uid != geteuid())
+                        vtd_log(daemon->log, VTD_LOG_WARNING,
+                                "%s:%u:1: user %u cannot connect: without root the sockets are for "
+                                "user %u",
+                                policy->file, policy->uid_line, policy->uid, geteuid());
                 for (uint32_t d = 0; d < policy->n_devices; d++)
                         if (policy->devices[d].source != source)
                                 vtd_log(daemon->log, VTD_LOG_WARNING,
@@ -309,6 +338,8 @@ static int start(struct vtd_daemon *daemon)
 
         result = check_landlock(daemon);
         if (result == 0)
+                result = check_root(daemon);
+        if (result == 0)
                 result = vtd_tenants_load(&daemon->tenants, config->policies, daemon->log);
         if (result == 0)
                 result = check_users(daemon);
@@ -321,7 +352,8 @@ static int start(struct vtd_daemon *daemon)
                 return result;
         warn_sources(daemon);
         init_workers(daemon);
-        return open_doors(daemon);
+        result = check_iommu(daemon);
+        return result < 0 ? result : open_doors(daemon);
 }
 
 int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *config,

@@ -72,7 +72,10 @@ int vtd_device_files_open_iommu(struct vtd_device_files *files, int *fd, struct 
         if (opened < 0) {
                 int error = vtd_errno();
 
-                return vtd_fail(log, error, "/dev/iommu: %s", strerror(-error));
+                return vtd_fail(log, error, "/dev/iommu: %s%s", strerror(-error),
+                                error == -ENOENT || error == -ENODEV
+                                        ? " (the kernel needs CONFIG_IOMMUFD)"
+                                        : "");
         }
         *fd = opened;
         return 0;

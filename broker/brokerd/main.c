@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,19 +56,22 @@ static const char summary[] =
         "opens the devices that the tenant's policy grants, and never reads what a VMM sends.";
 
 static const char description[] =
-        "Example, with a device that is simulated and nothing to install:\n"
+        "Example, as root, with a device that is simulated:\n"
         "  vtd-brokerd --host simulated --policies policies/ --sockets /run/vtd-broker \\\n"
         "              --worker-uids 60000-60999\n"
+        "Without root, leave out --worker-uids; from a build directory BUILD, add\n"
+        "--worker-dir BUILD/broker.\n"
         "\n"
-        "Policies: every file *.policy in the directory is one tenant (see vtd-policy(1) to check\n"
-        "them).  An error in any of them keeps vtd-brokerd from starting.\n"
+        "Policies: every file *.policy in the directory is one tenant (vtd-policy checks them\n"
+        "beforehand).  An error in any of them keeps vtd-brokerd from starting.\n"
         "\n"
-        "Sockets: TENANT.sock in the directory, for the user that the policy names and nobody\n"
-        "else.  Who connects is recorded by the kernel when it connects.\n"
+        "Sockets: TENANT.sock in the directory, which must exist, for the user that the policy\n"
+        "names and nobody else.  Who connects is recorded by the kernel when it connects.\n"
         "\n"
-        "Audit: one JSON object per line.  refusals: what was refused, and the life of every\n"
-        "worker.  requests: also every request.  host-calls: also every call to the host's IOMMU.\n"
-        "Each refusal names the file and line of the rule that decided.\n"
+        "Audit: one JSON object per line.  refusals: what was refused, devices plugged, and the\n"
+        "life of every worker.  requests: also every request.  host-calls: also every call to the\n"
+        "host's IOMMU.\n"
+        "A refusal by policy names the file and line of the rule that decided.\n"
         "\n"
         "Signals: SIGTERM and SIGINT end every VM in order (devices blocked before memory is\n"
         "unmapped) for up to 5 seconds; a second one kills the workers at once.\n"
@@ -88,7 +92,8 @@ static int parse_host(const char *text, struct vtd_daemon_config *config, struct
         else
                 return vtd_fail(log, -EINVAL, "--host %s: linux or simulated", text);
         if (config->host == VTD_HOST_LINUX && config->rootless)
-                return vtd_fail(log, -EPERM, "--host linux needs root; without, --host simulated");
+                return vtd_fail(log, -EPERM,
+                                "--host linux needs root; without root, only --host simulated");
         return 0;
 }
 
@@ -122,7 +127,7 @@ static int parse_uids(const char *text, struct vtd_daemon_config *config, struct
         guint64 first, last;
 
         if (config->rootless)
-                return text ? vtd_fail(log, -EPERM, "--worker-uids needs root") : 0;
+                return text ? vtd_fail(log, -EPERM, "--worker-uids needs root: leave it out") : 0;
         if (!text)
                 return vtd_fail(log, -EINVAL,
                                 "--worker-uids is missing: FIRST-LAST, a range of "
@@ -150,9 +155,7 @@ static int parse_landlock(gint asked, struct vtd_daemon_config *config, struct v
         if (asked < 0)
                 return 0;
         if ((uint32_t)asked < least)
-                return vtd_fail(log, -EINVAL,
-                                "--landlock-abi-min %d: it can only be raised above %u", asked,
-                                least);
+                return vtd_fail(log, -EINVAL, "--landlock-abi-min %d: at least %u", asked, least);
         config->landlock_abi_min = (uint32_t)asked;
         return 0;
 }
@@ -163,7 +166,8 @@ static int parse_directories(const struct options *options, struct vtd_daemon_co
         if (!options->policies)
                 return vtd_fail(log, -EINVAL, "--policies is missing: a directory of *.policy");
         if (!options->sockets)
-                return vtd_fail(log, -EINVAL, "--sockets is missing: a directory for the sockets");
+                return vtd_fail(log, -EINVAL,
+                                "--sockets is missing: an existing directory for the sockets");
         config->policies = options->policies;
         config->sockets = options->sockets;
         config->worker_directory =
@@ -203,6 +207,8 @@ static int read_command_line(struct options *options, int *argc, char ***argv, s
         g_autoptr(GError) error = NULL;
         gboolean parsed;
 
+        /* GLib's own words of the help have an ellipsis, which it would print as "?". */
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
         g_option_context_set_summary(context, summary);
         g_option_context_set_description(context, description);
         g_option_context_add_main_entries(context, entries, NULL);

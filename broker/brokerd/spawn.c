@@ -53,7 +53,8 @@ static int open_program(struct vtd_spawn *spawn, const char *directory, struct v
 
         if (parent < 0) {
                 error = vtd_errno();
-                return vtd_fail(log, error, "worker directory %s: %s", directory, strerror(-error));
+                return vtd_fail(log, error, "worker directory %s: %s; --worker-dir names it",
+                                directory, strerror(-error));
         }
         spawn->program = openat(parent, spawn->name, O_RDONLY | O_CLOEXEC);
         if (spawn->program < 0 || fstat(spawn->program, &status) < 0) {
@@ -247,8 +248,11 @@ int vtd_spawn_worker(const struct vtd_spawn *spawn, const struct vtd_spawn_descr
         if (child < 0) {
                 int error = vtd_errno();
 
-                return vtd_fail(log, error, "worker not cloned into new namespaces: %s",
-                                strerror(-error));
+                return vtd_fail(log, error, "worker not cloned into new namespaces: %s%s",
+                                strerror(-error),
+                                spawn->rootless ? " (without root, the kernel must allow user "
+                                                  "namespaces, and never does in a chroot)"
+                                                : "");
         }
         if (child == 0)
                 execute(spawn, descriptors, uid, gid);

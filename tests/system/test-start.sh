@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# vtd-brokerd started wrongly: BROKERD EXAMPLE...; each mistake must be named on standard error, with
+# the exit status of --help, and nothing may be left behind.  Runs as root and as an ordinary user.
+set -eu
+umask 022
+brokerd=$(realpath "$1")
+shift
+directory=$(mktemp -d)
+trap 'rm -rf "$directory"' EXIT
+mkdir "$directory/policies" "$directory/sockets" "$directory/bad"
+uid=$(id -u)
+for example; do
+        case $example in
+        */simulated.policy) sed "s/^uid = .*/uid = $uid/" "$example" >"$directory/policies/a.policy" ;;
+        esac
+done
+cd "$directory"
+[ "$uid" -eq 0 ] && uids=--worker-uids=60000-60063 || uids=
+workers=--worker-dir=$(dirname "$brokerd")
+
+fail() {
+        echo "FAILED: $*" >&2
+        exit 1
+}
+
+# refused STATUS TEXT ARGUMENT...: vtd-brokerd must end with STATUS and say TEXT.
+refused() {
+        want=$1 text=$2
+        shift 2
+        got=0
+        timeout 10 "$brokerd" "$@" >out 2>err || got=$?
+        [ "$got" -eq "$want" ] || { cat err >&2; fail "$*: exit status $got, expected $want"; }
+        grep -Fq -e "$text" err || { cat err >&2; fail "$*: did not say: $text"; }
+        [ ! -s out ] || fail "$*: wrote to standard output"
+        [ -z "$(ls sockets)" ] || fail "$*: left a socket behind"
+}
+
+# refused_policy TEXT: the policies in bad/ must keep vtd-brokerd from starting.
+refused_policy() {
+        # shellcheck disable=SC2086
+        refused 1 "$1" --host=simulated --policies=bad --sockets=sockets "$workers" $uids
+}
+
+"$brokerd" --help >out 2>err
+grep -Fq 'vtd-brokerd [OPTION…]' out || fail "--help garbles its usage"
+[ ! -s err ] || fail "--help wrote to standard error"
+
+refused 2 '--host is missing: linux or simulated'
+refused 2 '--host kvm: linux or simulated' --host=kvm
+refused 2 '--policies is missing' --host=simulated
+refused 2 '--sockets is missing' --host=simulated --policies=policies
+refused 2 'there are only options' --host=simulated more
+refused 2 'Unknown option --no-sandbox' --no-sandbox
+
+set -- --host=simulated --policies=policies --sockets=sockets "$workers"
+if [ "$uid" -eq 0 ]; then
+        refused 2 '--worker-uids is missing' "$@"
+        refused 2 '--worker-uids 5: FIRST-LAST' "$@" --worker-uids=5
+        set -- "$@" "$uids"
+        [ -e /dev/iommu ] || refused 1 '/dev/iommu: No such file or directory (the kernel needs CONFIG_IOMMUFD)' \
+                "$@" --host=linux --landlock-abi-min=6
+else
+        refused 2 '--worker-uids needs root: leave it out' "$@" --worker-uids=60000-60063
+        refused 2 'without root, only --host simulated' "$@" --host=linux
+fi
+refused 2 '--audit-fd 17: not open for writing' "$@" --audit-fd=17
+refused 2 '--landlock-abi-min 0: at least 1' "$@" --landlock-abi-min=0
+refused 1 'workers need at least 99' "$@" --landlock-abi-min=99
+refused 1 'policies none: No such file or directory' "$@" --policies=none
+refused 1 'policies bad: no file named *.policy' "$@" --policies=bad
+refused 1 'sockets none: No such file or directory' "$@" --sockets=none
+refused 1 'worker directory none: No such file or directory; --worker-dir names it' "$@" --worker-dir=none
+refused 1 'worker cgroup .: not on a cgroup2 file system' "$@" --worker-cgroup=.
+
+sed 's/^pasids/pasid/' policies/a.policy >bad/a.policy
+refused_policy 'a.policy:12:1: [vm] has no key "pasid"; allowed: memory,'
+sed '/^uid/d' policies/a.policy >bad/a.policy
+refused_policy 'a.policy:5:1: [tenant] lacks the key "uid", which is required'
+sed 's/^\(uid = .*\)/\1\nuid = 5/' policies/a.policy >bad/a.policy
+refused_policy 'a.policy:8:1: "uid" is on line 7 already'
+cp policies/a.policy bad/a.policy
+cp policies/a.policy bad/b.policy
+refused_policy 'is defined in a.policy:5 already'
+chmod 666 bad/b.policy
+refused_policy 'b.policy: mode 0666'
+ln -sf a.policy bad/b.policy
+refused_policy 'b.policy: cannot be opened: it is a symbolic link'
+
+# A second instance, then what a killed one left behind.
+started() {
+        "$brokerd" "$@" 2>log &
+        pid=$!
+        tries=0
+        until grep -q ready log; do
+                tries=$((tries + 1))
+                [ "$tries" -lt 100 ] || { cat log >&2; fail "$*: not ready"; }
+                sleep 0.1
+        done
+}
+started "$@"
+got=0
+timeout 10 "$brokerd" "$@" 2>err || got=$?
+[ "$got" -eq 1 ] && grep -Fq 'another vtd-brokerd serves it' err || fail "a second instance started"
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || true
+[ -S sockets/trial.sock ] || fail "the socket should have outlived vtd-brokerd"
+started "$@"
+kill "$pid"
+wait "$pid" || fail "exit status $? after SIGTERM"
+[ -z "$(ls sockets)" ] || fail "a socket was left behind"
+touch sockets/trial.sock
+got=0
+timeout 10 "$brokerd" "$@" 2>err || got=$?
+[ "$got" -eq 1 ] && grep -Fq 'exists and is no socket' err || fail "a file was taken for a socket"
+[ -f sockets/trial.sock ] || fail "the file was removed"
