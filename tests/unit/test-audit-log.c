@@ -239,13 +239,14 @@ static void test_rate_of_one_vm_is_limited(void **state)
         struct vtd_control_audit record = {.kind = VTD_AUDIT_REQUEST,
                                            .code = VTD_REQUEST_GET_STATS};
         char text[2048];
-        size_t lines = 0;
+        size_t lines = 0, sent = 0;
 
-        for (size_t i = 0; i < 30000; i++) {
+        /* To one that is dropped: the next line that gets through then counts it. */
+        for (; sent < 30000 || reader->source.lost == 0; sent++) {
                 vtd_audit_log_record(&reader->log, &reader->source, &record);
                 lines += drain(reader);
         }
-        assert_true(lines >= 10000 && lines < 30000);
+        assert_true(lines >= 10000 && lines < sent);
         record.status = VTD_STATUS_DENIED;
         record.reason = VTD_REASON_DEVICE_NOT_GRANTED;
         vtd_audit_log_record(&reader->log, &reader->source, &record);
