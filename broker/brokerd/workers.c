@@ -56,6 +56,7 @@ struct vtd_worker {
         uint64_t started_ms;
         uint64_t pinged_ms;
         bool pinged;             /* PING is unanswered */
+        bool ended;              /* the process is gone */
         const char *kill_reason; /* NULL: not killed by us */
         struct vtd_log log;      /* for lines that its VMM or itself can provoke */
         uint64_t log_lost;
@@ -105,6 +106,7 @@ static void audit_event(struct vtd_worker *worker, const char *event, const char
                                     .device = device,
                                     .pid = (int)worker->pid,
                                     .uid = worker->uid,
+                                    .ending = worker->ended,
                             });
 }
 
@@ -362,6 +364,7 @@ static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
 
         /* What it said last is still in the channel; nothing of it can be answered. */
         drain_control(worker);
+        worker->ended = true;
         describe_exit(worker, info, text, sizeof(text));
         if (!done)
                 vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
