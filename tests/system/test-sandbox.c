@@ -424,7 +424,7 @@ static void test_socket_file_belongs_to_the_tenant(void **state)
 
         assert_int_equal(stat(world->path, &status), 0);
         assert_true(S_ISSOCK(status.st_mode));
-        assert_int_equal(status.st_mode & 0777, 0660);
+        assert_int_equal(status.st_mode & 0777, is_rootless() ? 0660 : 0600);
         assert_int_equal(status.st_uid, geteuid());
 }
 
@@ -669,6 +669,26 @@ static void test_second_vtd_brokerd_is_refused(void **state)
         greet(&world->client);
 }
 
+/* Whoever may rename in the directory may put a socket of his own in a tenant's place. */
+static void test_directory_that_a_group_may_write_is_refused(void **state)
+{
+        const struct broker_run_config config = {
+                .build = getenv("VTD_BUILD"), .host = "simulated", .audit_level = "refusals"};
+        struct world *world = *state;
+        char path[128];
+        int wait_status;
+
+        (void)snprintf(path, sizeof(path), "%s/sockets", world->run.directory);
+        assert_int_equal(kill(world->run.pid, SIGTERM), 0);
+        assert_int_equal(waitpid(world->run.pid, &wait_status, 0), world->run.pid);
+        world->run.audit_fd = vtd_close(world->run.audit_fd);
+        assert_int_equal(chmod(path, 0775), 0);
+        assert_int_equal(broker_run_start(&world->run, &config), -1);
+        world->run.audit_fd = vtd_close(world->run.audit_fd);
+        assert_int_equal(chmod(path, 0755), 0);
+        start_broker(world);
+}
+
 static void test_flood_of_connections_is_slowed_not_served(void **state)
 {
         struct world *world = *state;
@@ -721,6 +741,7 @@ int main(int argc, char **argv)
                 TEST(test_sigterm_drains),
                 TEST(test_workers_die_with_vtd_brokerd),
                 TEST(test_second_vtd_brokerd_is_refused),
+                TEST(test_directory_that_a_group_may_write_is_refused),
                 TEST(test_flood_of_connections_is_slowed_not_served),
         };
 
