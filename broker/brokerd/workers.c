@@ -24,6 +24,12 @@
 #define WATCHDOG_LIMIT_MS 10000u
 #define WATCHDOG_TICK_MS  2000u
 
+/*
+ * From the start to GREETED.  An honest worker ends a connection without Hello by itself, after
+ * VTD_LIMIT_HELLO_MS from READY; one that was taken over would hold its place among the greeting.
+ */
+#define GREETING_LIMIT_MS (WATCHDOG_LIMIT_MS + VTD_LIMIT_HELLO_MS)
+
 /* Records taken from one worker per turn, so that none keeps the others waiting. */
 #define CONTROL_BATCH 16
 
@@ -392,6 +398,13 @@ static void watch_worker(struct vtd_worker *worker)
         if (worker->phase == WORKER_STARTING) {
                 if (now_ms() - worker->started_ms > WATCHDOG_LIMIT_MS)
                         kill_worker(worker, "it did not get ready");
+                return;
+        }
+        if (worker->phase == WORKER_GREETING && now_ms() - worker->started_ms > GREETING_LIMIT_MS) {
+                /* If it was vtd-brokerd that stood still, GREETED may be waiting. */
+                drain_control(worker);
+                if (worker->phase == WORKER_GREETING)
+                        kill_worker(worker, "it did not greet");
                 return;
         }
         if (worker->pinged && now_ms() - worker->pinged_ms > WATCHDOG_LIMIT_MS) {
