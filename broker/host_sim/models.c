@@ -8,6 +8,7 @@
 
 #define CAP_FS5LP (UINT64_C(1) << 60)
 
+#define ECAP_C      (UINT64_C(1) << 0)
 #define ECAP_SC     (UINT64_C(1) << 7)
 #define ECAP_SRS    (UINT64_C(1) << 31)
 #define ECAP_EAFS   (UINT64_C(1) << 34)
@@ -17,7 +18,7 @@
 
 #define PASID_BITS 20u
 
-/* Both units can nest: no 5-level tables, no supervisor requests. */
+/* Both units can nest and take PASIDs: no 5-level tables, no supervisor requests. */
 #define UNIT_CAP                                                                                   \
         (UINT64_C(6) |                                /* ND: 64K domain ids */                     \
          UINT64_C(1) << 10 |                          /* SAGAW: 48 bits, 4 levels */               \
@@ -36,19 +37,18 @@
          UINT64_C(1) << 26 |  /* NEST */                                                           \
          UINT64_C(1) << 43 |  /* SMTS */                                                           \
          UINT64_C(1) << 46 |  /* SSTS */                                                           \
-         UINT64_C(1) << 47)   /* FSTS */
+         UINT64_C(1) << 47 |  /* FSTS */                                                           \
+         ECAP_PASID | (uint64_t)(PASID_BITS - 1) << ECAP_PSS)
 
 static const struct vtd_sim_unit units[VTD_SIM_UNITS] = {
-        {.cap = UNIT_CAP,
-         .ecap = UNIT_ECAP | UINT64_C(1) << 0 | /* C */
-                 ECAP_SC | ECAP_SMPWCS | ECAP_PASID | (uint64_t)(PASID_BITS - 1) << ECAP_PSS},
+        {.cap = UNIT_CAP, .ecap = UNIT_ECAP | ECAP_C | ECAP_SC | ECAP_SMPWCS},
         {.cap = UNIT_CAP, .ecap = UNIT_ECAP},
 };
 
 static const struct vtd_sim_model models[] = {
         {.name = "edu", .number = 1, .unit = 0, .pasid_bits = 0},
         {.name = "edu-pasid", .number = 2, .unit = 0, .pasid_bits = PASID_BITS},
-        {.name = "edu-noncoherent", .number = 3, .unit = 1, .pasid_bits = 0},
+        {.name = "edu-noncoherent", .number = 3, .unit = 1, .pasid_bits = PASID_BITS},
 };
 
 const struct vtd_sim_model *vtd_sim_model_named(const char *name)

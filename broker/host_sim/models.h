@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What can be simulated: models of devices, and the two IOMMUs that they stand behind.  The first
- * unit walks tables coherently, controls snooping and takes requests with PASID; the second does
- * none of these, as units do that serve an integrated device beside those for the slots.  Constant
- * tables, no system calls.
+ * unit walks tables coherently and controls snooping; the second does neither, as units do that
+ * serve an integrated device beside those for the slots.  Constant tables, no system calls.
  */
 #ifndef VTD_BROKER_HOST_SIM_MODELS_H
 #define VTD_BROKER_HOST_SIM_MODELS_H
