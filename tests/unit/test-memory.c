@@ -147,6 +147,20 @@ static void limits_are_exact_and_name_their_lines(void **state)
         fixture_check_books(f, false);
 }
 
+static void a_default_that_decides_names_the_tenant(void **state)
+{
+        struct fixture *f = *state;
+        struct vtd_request map = fixture_map_request(0, 8 * GIB + 4096, 0);
+        VTD_CLEANUP_FD int fd = fixture_memfd(MIB, F_SEAL_SHRINK);
+
+        f->policy.limits[VTD_POLICY_MEMORY].line = 0;
+        (void)fixture_plug(f, 0);
+        fixture_expect_refusal(f, &map, fd, VTD_REASON_MEMORY_LIMIT, LINE_TENANT);
+        /* No rule decides about the rest. */
+        map.map_memory.size = 4096 + 1;
+        fixture_expect_refusal(f, &map, fd, VTD_REASON_ALIGNMENT, 0);
+}
+
 static void expect_fd_refused(struct fixture *f, int fd, enum vtd_reason reason, uint64_t asked)
 {
         struct vtd_request map = fixture_map_request(0, 4096, 0);
@@ -314,6 +328,7 @@ int main(void)
                 CASE(memory_before_the_first_plug_is_refused),
                 CASE(numbers_are_judged),
                 CASE(limits_are_exact_and_name_their_lines),
+                CASE(a_default_that_decides_names_the_tenant),
                 CASE(only_a_sealed_writable_memfd_is_guest_memory),
                 CASE(a_memfd_that_shrinks_while_it_is_judged_is_refused),
                 CASE(memory_is_mapped_in_chunks_that_end_on_their_boundary),
