@@ -137,7 +137,7 @@ static int work(void)
         union vtd_control_record record = {0};
         struct pollfd control = {.fd = VTD_WORKER_FD_CONTROL, .events = POLLIN};
 
-        /* The channel does not wait by itself. */
+        /* The socket does not block, and START may still be on its way. */
         if (poll(&control, 1, -1) != 1 ||
             recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) <= 0)
                 return 1;
