@@ -633,9 +633,34 @@ static void test_joining_a_table_under_another_domain_id_flushes_it(void **state
         start_first_stage(guest);
         put_entry(guest, RID_B, FIRST_STAGE, 6, TABLE_A);
         invalidate(guest, PC_PASID(6, 0));
-        assert_attach(guest, 0, 1, VTD_ATTACH_FIRST_STAGE, TABLE_A);
-        assert_whole(guest, 1, TABLE_A);
+        /* Before: from the moment that it is attached the device sees what is cached. */
+        assert_whole(guest, 0, TABLE_A);
+        assert_attach(guest, 1, 1, VTD_ATTACH_FIRST_STAGE, TABLE_A);
         assert_int_equal(guest->broker->count, 2);
+        invalidate(guest, PC_PASID(6, 0));
+        assert_int_equal(guest->broker->count, 2);
+}
+
+static void test_a_reset_forgets_an_attach_that_waits_for_the_flush(void **state)
+{
+        struct guest *guest = *state;
+
+        plug(guest, RID_B);
+        start_first_stage(guest);
+        put_entry(guest, RID_B, FIRST_STAGE, 6, TABLE_A);
+        guest->broker->hold = true;
+        queue_descriptor(guest, PC_PASID(6, 0));
+        kick(guest);
+        run_until(guest, VTD_FRONTEND_WAITING);
+        assert_whole(guest, 0, TABLE_A);
+        vtd_frontend_reset(guest->unit);
+        guest->broker->hold = false;
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(guest->broker->count, 3);
+        assert_attach(guest, 1, 1, VTD_ATTACH_PASSTHROUGH, 0);
+        assert_attach(guest, 2, 2, VTD_ATTACH_PASSTHROUGH, 0);
+        assert_int_equal(binding_of(guest, RID_A), VTD_FRONTEND_BINDING_PASSTHROUGH);
+        assert_int_equal(binding_of(guest, RID_B), VTD_FRONTEND_BINDING_PASSTHROUGH);
 }
 
 static void test_a_hot_plugged_device_is_bound_by_tables_that_are_there(void **state)
@@ -1007,6 +1032,7 @@ int main(void)
                 TEST(test_rid_pasid_is_taken_from_the_context_entry),
                 TEST(test_a_new_domain_id_on_the_same_table_flushes_it),
                 TEST(test_joining_a_table_under_another_domain_id_flushes_it),
+                TEST(test_a_reset_forgets_an_attach_that_waits_for_the_flush),
                 TEST(test_a_hot_plugged_device_is_bound_by_tables_that_are_there),
                 TEST(test_plug_refuses_what_the_host_cannot_keep_of_a_promise),
                 TEST(test_plug_checks_its_arguments),
