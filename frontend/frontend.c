@@ -6,6 +6,7 @@
 #include "frontend/frontend-internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -357,6 +358,10 @@ int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size,
         struct vtd_reply reply;
         int r;
 
+        /* What cannot be sent would end the connection, and the VM's devices with it. */
+        if (fcntl(fd, F_GETFD) < 0)
+                return vtd_fail(&frontend->log, -EBADF,
+                                "memory in descriptor %d, which is not open", fd);
         r = call(frontend, &request, fd, &reply);
         if (r == 0)
                 *mapping = reply.map_memory.mapping;

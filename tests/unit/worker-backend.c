@@ -81,9 +81,9 @@ static int worker_submit(struct vtd_backend *backend, struct vtd_request *reques
         vtd_fd_list_init(&worker->fds);
         if (fd >= 0) {
                 worker->fds.fds[0] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-                worker->fds.count = 1;
                 if (worker->fds.fds[0] < 0)
-                        abort();
+                        return VTD_BACKEND_E_LOST; /* as sending it would fail */
+                worker->fds.count = 1;
         }
         worker->type = request->type;
         worker->served = false;
