@@ -341,13 +341,14 @@ int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid)
         if (!binding)
                 return -ENODEV;
         r = unplug_handle(frontend, binding->device);
-        if (r != 0)
+        /* Refused, the device is blocked and its handle gone all the same: only closing it failed. */
+        if (r != 0 && r != VTD_FRONTEND_REFUSED)
                 return r;
         table = binding->table;
         *binding = (struct vtd_binding){.used = false};
         engine->walking = NULL;
         vtd_engine_release_table(engine, table);
-        return 0;
+        return r;
 }
 
 int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size, int fd,

@@ -943,6 +943,23 @@ static void test_unplug_forgets_what_was_pending_for_its_table(void **state)
         assert_int_equal(guest_get32(guest, STATUS), 9);
 }
 
+/* The broker has blocked the device and forgotten its handle: nothing may go on as if it were there. */
+static void test_a_refused_unplug_leaves_no_binding(void **state)
+{
+        struct guest *guest = *state;
+        enum vtd_frontend_binding binding;
+
+        start_first_stage(guest);
+        guest->broker->refused = VTD_REQUEST_UNPLUG_DEVICE;
+        guest->broker->reason = VTD_REASON_HOST_FAILED;
+        assert_int_equal(vtd_frontend_unplug(guest->unit, RID_A), VTD_FRONTEND_REFUSED);
+        assert_int_equal(vtd_frontend_get_binding(guest->unit, RID_A, &binding), -ENODEV);
+        fake_backend_forget(guest->broker);
+        invalidate(guest, PIOTLB_ALL(5, 0));
+        assert_int_equal(guest->broker->count, 0);
+        plug(guest, RID_A);
+}
+
 static void test_unplug_leaves_a_shared_table_s_invalidations(void **state)
 {
         struct guest *guest = *state;
@@ -1047,6 +1064,7 @@ int main(void)
                 TEST(test_a_first_stage_answer_without_a_table_loses_the_broker),
                 TEST(test_a_unit_without_a_broker_works_and_has_no_devices),
                 TEST(test_unplug_forgets_what_was_pending_for_its_table),
+                TEST(test_a_refused_unplug_leaves_no_binding),
                 TEST(test_unplug_leaves_a_shared_table_s_invalidations),
                 TEST(test_refusals_that_a_guest_repeats_are_logged_a_bounded_number_of_times),
                 TEST(test_statistics_count_what_happened),
