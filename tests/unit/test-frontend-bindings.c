@@ -943,7 +943,7 @@ static void test_unplug_forgets_what_was_pending_for_its_table(void **state)
         assert_int_equal(guest_get32(guest, STATUS), 9);
 }
 
-/* The broker has blocked the device and forgotten its handle: nothing may go on as if it were there. */
+/* The broker has blocked the device and forgotten its handle: it must not seem to be there. */
 static void test_a_refused_unplug_leaves_no_binding(void **state)
 {
         struct guest *guest = *state;

@@ -2,8 +2,8 @@
 /*
  * What devices see while a guest does anything: the unit, the worker's core and the simulated host
  * with its caches, in one process, and DMA between any two steps of theirs.  Must hold:
- *   - a transfer is blocked or reaches a page that some translation calls for which is no older than
- *     the last completed invalidation that covers it;
+ *   - a transfer is blocked or reaches a page that some translation calls for which is no older
+ *     than the last completed invalidation that covers it;
  *   - it never reaches a byte of the file behind guest memory that is not mapped for devices;
  *   - after everything was invalidated it reaches exactly what the tables in memory say.
  * What the tables say is kept by the guest below as it writes them, step by step, and the check
@@ -321,7 +321,7 @@ static uint32_t first_stage_allows(const struct world *w, const struct entry *en
         size_t leaf_since = w->leaf_since[entry->domain][region][page];
         uint32_t allowed = 0, done = 0;
 
-        /* What is cached of the page was walked through a directory of then, whatever came since. */
+        /* What is cached of the page was walked through a directory of then, not of now. */
         for (size_t t = w->walk_since[entry->domain][region][page]; t <= w->now; t++) {
                 unsigned directory = w->history[t].directories[entry->root][region];
 

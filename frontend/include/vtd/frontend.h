@@ -149,8 +149,8 @@ int vtd_frontend_connect_fd(struct vtd_frontend *frontend, int fd,
 int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t rid);
 
 /*
- * Blocks and releases it.  @rid is free again also after _REFUSED: the device is blocked then, but the
- * host could not close it; plugging it tries again.
+ * Blocks and releases it.  @rid is free again also after _REFUSED: the device is blocked then, but
+ * the host could not close it; plugging it tries again.
  * Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV.
  */
 int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid);
