@@ -48,19 +48,22 @@ bool vtd_bindings_use_table(const struct vtd_bindings *bindings, uint64_t table)
         return false;
 }
 
-bool vtd_bindings_alias_table(const struct vtd_bindings *bindings,
-                              const struct vtd_binding *binding)
+void vtd_bindings_flush_aliases(struct vtd_bindings *bindings, const struct vtd_binding *binding,
+                                const struct vtd_target *target,
+                                const struct vtd_pasid_entry *entry)
 {
+        if (target->mode != VTD_ATTACH_FIRST_STAGE)
+                return;
         for (size_t i = 0; i < VTD_BINDINGS; i++) {
-                const struct vtd_binding *other = &bindings->slots[i];
+                struct vtd_binding *other = &bindings->slots[i];
 
-                if (other == binding || !other->used || other->table != binding->table)
+                if (other == binding || !other->used || other->table == 0 ||
+                    other->current.root != target->root)
                         continue;
-                if (!other->cached || other->entry.domain_id != binding->entry.domain_id ||
-                    other->entry.pasid != binding->entry.pasid)
-                        return true;
+                if (!other->cached || other->entry.domain_id != entry->domain_id ||
+                    other->entry.pasid != entry->pasid)
+                        other->must_flush = true;
         }
-        return false;
 }
 
 uint64_t vtd_bindings_take_flush(struct vtd_bindings *bindings)

@@ -61,7 +61,8 @@ struct vtd_binding {
         uint64_t table; /* the broker's handle; 0 unless current is first-stage */
         /*
          * The table as a whole must be invalidated before anything completes: the guest reaches it
-         * under a new tag, so that by the architecture nothing of it is cached yet.
+         * under a new tag, from here or (before that is attached) from another device, so that by
+         * the architecture nothing of it is cached yet.
          */
         bool must_flush;
 };
@@ -84,9 +85,13 @@ struct vtd_binding *vtd_bindings_next(struct vtd_bindings *bindings);
 /* True when a binding is first-stage with @table (not 0). */
 bool vtd_bindings_use_table(const struct vtd_bindings *bindings, uint64_t table);
 
-/* True when a binding other than @binding has its table under another domain id or PASID. */
-bool vtd_bindings_alias_table(const struct vtd_bindings *bindings,
-                              const struct vtd_binding *binding);
+/*
+ * @binding is about to be attached to @target, under the tag of @entry: tables of the same root that
+ * other bindings have under another domain id or PASID must be flushed.
+ */
+void vtd_bindings_flush_aliases(struct vtd_bindings *bindings, const struct vtd_binding *binding,
+                                const struct vtd_target *target,
+                                const struct vtd_pasid_entry *entry);
 
 /* A table that must be flushed as a whole, which is then taken as done; 0 when there is none. */
 uint64_t vtd_bindings_take_flush(struct vtd_bindings *bindings);

@@ -86,6 +86,16 @@ static int submit_outstanding(struct vtd_engine *engine)
         return TURN_AGAIN;
 }
 
+/* Invalidates all of @table, which covers what is pending for it. */
+static int submit_whole(struct vtd_engine *engine, uint64_t table)
+{
+        vtd_pending_drop(&engine->pending, table);
+        engine->request.type = VTD_REQUEST_INVALIDATE;
+        engine->request.invalidate = (struct vtd_invalidate_request){
+                .table = table, .count = 1, .entries = {{.pages = VTD_INVALIDATE_ALL}}};
+        return submit_outstanding(engine);
+}
+
 void vtd_engine_release_table(struct vtd_engine *engine, uint64_t table)
 {
         if (table != 0 && !vtd_bindings_use_table(&engine->bindings, table))
@@ -118,7 +128,8 @@ static void block_current(struct vtd_engine *engine, struct vtd_binding *binding
 /*
  * @decision is in force.  By the architecture, translations are cached under domain id and PASID: a
  * guest need not invalidate what it has never used under a tag.  The host knows only the table, so
- * a table that comes under a new tag, or was named by a dropped cache, is invalidated as a whole.
+ * a table that comes under a new tag, or was named by a dropped cache, is invalidated as a whole;
+ * one that another device has under another tag was invalidated before attaching.
  */
 static void commit(struct vtd_engine *engine, struct vtd_binding *binding,
                    const struct vtd_decision *decision, uint64_t table)
@@ -132,7 +143,7 @@ static void commit(struct vtd_engine *engine, struct vtd_binding *binding,
         binding->cached = decision->cached;
         binding->entry = decision->entry;
         vtd_binding_settle(binding);
-        if (table != 0 && (retagged || vtd_bindings_alias_table(&engine->bindings, binding))) {
+        if (table != 0 && retagged) {
                 binding->must_flush = true;
                 engine->flush_due = true;
         }
@@ -183,14 +194,21 @@ static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
         return true;
 }
 
-static int submit_attach(struct vtd_engine *engine, struct vtd_binding *binding,
-                         const struct vtd_decision *decision)
+/*
+ * Asks for what engine->decision has come to.  Before it, tables of the same root that are in use
+ * under another tag are invalidated: the device would see what is cached of them from the moment
+ * it is attached, although its own tag was invalidated since.
+ */
+static int submit_attach(struct vtd_engine *engine)
 {
-        const struct vtd_target *target = &decision->target;
+        const struct vtd_binding *binding = engine->asked;
+        const struct vtd_target *target = &engine->decision.target;
         bool first_stage = target->mode == VTD_ATTACH_FIRST_STAGE;
+        uint64_t table = vtd_bindings_take_flush(&engine->bindings);
 
-        engine->asked = binding;
-        engine->decision = *decision;
+        if (table != 0)
+                return submit_whole(engine, table);
+        engine->attach_due = false;
         engine->request.type = VTD_REQUEST_ATTACH;
         engine->request.attach = (struct vtd_attach_request){
                 .device = binding->device,
@@ -218,7 +236,11 @@ static int evaluate(struct vtd_engine *engine, struct vtd_binding *binding)
                    decision.target.mode != VTD_ATTACH_BLOCKED) {
                 binding->phase = VTD_BINDING_REPLAY;
         } else {
-                return submit_attach(engine, binding, &decision);
+                engine->asked = binding;
+                engine->decision = decision;
+                engine->attach_due = true;
+                vtd_bindings_flush_aliases(&engine->bindings, binding, &decision.target,
+                                           &decision.entry);
         }
         return TURN_AGAIN;
 }
@@ -309,32 +331,18 @@ static int collect(struct vtd_engine *engine)
         return TURN_AGAIN;
 }
 
-/* Fills engine->request with the next invalidation; false when there is none. */
-static bool next_invalidation(struct vtd_engine *engine)
-{
-        struct vtd_invalidate_request *request = &engine->request.invalidate;
-        uint64_t table = vtd_bindings_take_flush(&engine->bindings);
-
-        if (table != 0) {
-                vtd_pending_drop(&engine->pending, table);
-                request->table = table;
-                request->count = 1;
-                request->entries[0] = (struct vtd_invalidate_entry){.pages = VTD_INVALIDATE_ALL};
-                return true;
-        }
-        if (engine->pending.count == 0)
-                return false;
-        vtd_pending_take(&engine->pending, request);
-        return true;
-}
-
 static int flush(struct vtd_engine *engine)
 {
-        engine->request.type = VTD_REQUEST_INVALIDATE;
-        if (!next_invalidation(engine)) {
+        uint64_t table = vtd_bindings_take_flush(&engine->bindings);
+
+        if (table != 0)
+                return submit_whole(engine, table);
+        if (engine->pending.count == 0) {
                 engine->flush_due = false;
                 return TURN_AGAIN;
         }
+        engine->request.type = VTD_REQUEST_INVALIDATE;
+        vtd_pending_take(&engine->pending, &engine->request.invalidate);
         return submit_outstanding(engine);
 }
 
@@ -507,6 +515,8 @@ static int take_turn(struct vtd_engine *engine, unsigned *budget)
                 return VTD_FRONTEND_LOST;
         if (engine->outstanding)
                 return collect(engine);
+        if (engine->attach_due)
+                return submit_attach(engine);
         binding = vtd_bindings_next(&engine->bindings);
         if (binding) {
                 if (*budget == 0)
@@ -574,6 +584,7 @@ void vtd_engine_reset(struct vtd_engine *engine, const struct vtd_frontend_confi
         engine->held = false;
         engine->flush_due = false;
         engine->walking = NULL;
+        engine->attach_due = false;
         engine->abandoned = true;
         engine->warnings_left = WARNINGS_PER_RESET;
         for (size_t i = 0; i < VTD_BINDINGS; i++) {

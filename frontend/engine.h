@@ -5,7 +5,8 @@
  *
  * Order is what makes it safe.  Each turn does the first of these that there is to do:
  *   1. take the answer to the outstanding request; nothing else happens before it has come;
- *   2. look at a binding that was marked, one table entry per turn, and ask for what it calls for;
+ *   2. look at a binding that was marked, one table entry per turn, and ask for what it calls for,
+ *      having a table that it would share under another tag invalidated first;
  *   3. send the pending invalidations, once something waits for them;
  *   4. finish a command: only now does GSTS show it;
  *   5. execute the descriptor that was fetched; wait, context-cache and PASID-cache descriptors and
@@ -71,6 +72,7 @@ struct vtd_engine {
         struct vtd_request request;
         struct vtd_binding *asked; /* for Attach */
         struct vtd_decision decision;
+        bool attach_due; /* to be asked for once the tables that it would share are flushed */
 
         unsigned warnings_left; /* lines that a guest can still cause */
         struct vtd_refusal *refusal;

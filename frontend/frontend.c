@@ -6,6 +6,7 @@
 #include "frontend/frontend-internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -340,13 +341,14 @@ int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid)
         if (!binding)
                 return -ENODEV;
         r = unplug_handle(frontend, binding->device);
-        if (r != 0)
+        /* Refused, the device is blocked and its handle gone all the same: only closing it failed. */
+        if (r != 0 && r != VTD_FRONTEND_REFUSED)
                 return r;
         table = binding->table;
         *binding = (struct vtd_binding){.used = false};
         engine->walking = NULL;
         vtd_engine_release_table(engine, table);
-        return 0;
+        return r;
 }
 
 int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size, int fd,
@@ -357,6 +359,10 @@ int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size,
         struct vtd_reply reply;
         int r;
 
+        /* What cannot be sent would end the connection, and the VM's devices with it. */
+        if (fcntl(fd, F_GETFD) < 0)
+                return vtd_fail(&frontend->log, -EBADF,
+                                "memory in descriptor %d, which is not open", fd);
         r = call(frontend, &request, fd, &reply);
         if (r == 0)
                 *mapping = reply.map_memory.mapping;

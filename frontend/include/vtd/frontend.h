@@ -148,14 +148,18 @@ int vtd_frontend_connect_fd(struct vtd_frontend *frontend, int fd,
  */
 int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t rid);
 
-/* Blocks and releases it.  Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV. */
+/*
+ * Blocks and releases it.  @rid is free again also after _REFUSED: the device is blocked then, but
+ * the host could not close it; plugging it tries again.
+ * Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV.
+ */
 int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid);
 
 /*
  * Lets devices reach guest RAM: @size bytes of the memfd @fd from @offset, at guest-physical @gpa
  * (all multiples of 4096).  The memfd must be sealed with F_SEAL_SHRINK and open for reading and
  * writing.  Possible only after the first plug.  @fd stays the caller's and may be closed.
- * Returns 0 with *@mapping (never 0); VTD_FRONTEND_REFUSED, _LOST, _BUSY.
+ * Returns 0 with *@mapping (never 0); VTD_FRONTEND_REFUSED, _LOST, _BUSY; -EBADF.
  */
 int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size, int fd,
                      uint64_t offset, uint64_t *mapping);
