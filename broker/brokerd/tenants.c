@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "shared/cleanup.h"
 #include "shared/error.h"
@@ -33,6 +35,25 @@ static int compare_names(gconstpointer a, gconstpointer b)
         return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Who may rename files there could put an old policy, or another tenant's, back in force. */
+static int check_directory(int fd, const char *path, struct vtd_log *log)
+{
+        struct stat status;
+        int error;
+
+        if (fstat(fd, &status) < 0) {
+                error = vtd_errno();
+                return vtd_fail(log, error, "policies %s: %s", path, strerror(-error));
+        }
+        if ((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
+                return vtd_fail(log, -EPERM, "policies %s: everybody may write it (mode %04o)",
+                                path, status.st_mode & 07777u);
+        if (status.st_uid != 0 && status.st_uid != geteuid())
+                return vtd_fail(log, -EPERM, "policies %s: belongs to user %u, not to user 0 or %u",
+                                path, status.st_uid, geteuid());
+        return 0;
+}
+
 /* The policy files in a fixed order, so that messages and VM numbers do not depend on the disk. */
 static int list_policies(const char *path, int *directory_fd, GPtrArray *names, struct vtd_log *log)
 {
@@ -44,6 +65,9 @@ static int list_policies(const char *path, int *directory_fd, GPtrArray *names, 
                 error = vtd_errno();
                 return vtd_fail(log, error, "policies %s: %s", path, strerror(-error));
         }
+        error = check_directory(dirfd(directory), path, log);
+        if (error < 0)
+                return error;
         errno = 0;
         while ((entry = readdir(directory)) != NULL)
                 if (g_str_has_suffix(entry->d_name, ".policy") && entry->d_name[0] != '.')

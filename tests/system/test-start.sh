@@ -87,6 +87,10 @@ refused_policy 'b.policy: mode 0666'
 ln -sf a.policy bad/b.policy
 refused_policy 'b.policy: cannot be opened: it is a symbolic link'
 
+rm bad/b.policy
+chmod 777 bad
+refused_policy 'policies bad: everybody may write it (mode 0777)'
+
 # A second instance, then what a killed one left behind.
 started() {
         "$brokerd" "$@" 2>log &
