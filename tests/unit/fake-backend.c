@@ -44,11 +44,15 @@ static void answer(struct fake_backend *fake, struct vtd_reply *reply)
         }
         if (request->type == VTD_REQUEST_HELLO) {
                 reply->hello = (struct vtd_hello_reply){
-                        .major = 1, .host = VTD_HOST_SIMULATED, .modes = fake->modes};
+                        .major = 1,
+                        .host = VTD_HOST_SIMULATED,
+                        .modes = fake->modes,
+                        .pasids = fake->pasids};
         } else if (request->type == VTD_REQUEST_PLUG_DEVICE) {
                 reply->plug_device.device = ++fake->devices;
                 reply->plug_device.cap = fake->cap;
                 reply->plug_device.ecap = fake->ecap;
+                reply->plug_device.pasid_bits = fake->pasid_bits;
         } else if (request->type == VTD_REQUEST_UNPLUG_DEVICE) {
                 fake->unplugs++;
         } else if (request->type == VTD_REQUEST_MAP_MEMORY) {

@@ -19,6 +19,8 @@ struct fake_backend {
         enum vtd_reason reason;        /* ... for this reason */
         bool no_table;                 /* first-stage attachments are answered without a handle */
         uint32_t modes;
+        uint32_t pasids;     /* of HelloReply */
+        uint32_t pasid_bits; /* of every device */
         uint64_t cap, ecap;
         /* What was asked since fake_backend_forget(); the first FAKE_REQUESTS are kept. */
         struct vtd_request requests[FAKE_REQUESTS];
