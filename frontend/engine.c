@@ -436,13 +436,17 @@ static bool next_invalidation(struct vtd_engine *engine)
         return true;
 }
 
-static int flush(struct vtd_engine *engine)
+/* One descriptor may concern many tables, so each request is charged for. */
+static int flush(struct vtd_engine *engine, unsigned *budget)
 {
+        if (*budget == 0)
+                return VTD_FRONTEND_PENDING;
         engine->request.type = VTD_REQUEST_INVALIDATE;
         if (!next_invalidation(engine)) {
                 engine->flush_due = false;
                 return TURN_AGAIN;
         }
+        --*budget;
         return submit_outstanding(engine);
 }
 
@@ -627,7 +631,7 @@ static int take_turn(struct vtd_engine *engine, unsigned *budget)
         if (engine->bindings.sweep_due)
                 vtd_bindings_sweep(&engine->bindings);
         if (engine->flush_due)
-                return flush(engine);
+                return flush(engine, budget);
         if (engine->command_active)
                 finish_command(engine);
         else if (engine->held)

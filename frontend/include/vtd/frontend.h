@@ -177,7 +177,8 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
 
 /*
  * Works on what the guest asked for: register commands, invalidation descriptors, changed bindings.
- * @budget bounds the work of this call: at most that many descriptors or table entries are read.
+ * @budget bounds the work of this call: at most that many descriptors or table entries are read and
+ * requests for invalidation sent.
  * Never waits.
  * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).  A
  * unit that was never connected has no devices, and works without a broker.
