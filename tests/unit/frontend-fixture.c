@@ -16,6 +16,8 @@ static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
                 return -EFAULT;
         guest->reads++;
         memcpy(data, guest->memory + gpa, size);
+        if (guest->after_read)
+                guest->after_read(guest, gpa);
         return 0;
 }
 

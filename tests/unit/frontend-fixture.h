@@ -51,6 +51,8 @@ struct guest {
         unsigned lost;
         unsigned lines;
         uint64_t reads;
+        /* What happens in the instant after a read of memory at @gpa; may be NULL. */
+        void (*after_read)(struct guest *guest, uint64_t gpa);
         uint32_t pasids; /* that the broker says it allows, from guest_configure() on */
 
         struct vtd_frontend *unit;
