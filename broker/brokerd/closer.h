@@ -13,7 +13,7 @@
 #include "policy/policy.h"
 #include "shared/log.h"
 
-/* More than one closer is ever given: all devices of a VM. */
+/* The most that one closer is given: all devices of a VM. */
 #define VTD_CLOSER_FDS_MAX VTD_LIMIT_DEVICES
 
 /*
