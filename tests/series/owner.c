@@ -28,7 +28,8 @@
 
 #define PAGE          UINT64_C(4096)
 #define PAGE_SOURCE   UINT64_C(0x1000)
-#define PAGE_TARGET   UINT64_C(0x100000)
+#define PAGE_TARGET   UINT64_C(0x100000) /* the first owner's, with the pages behind it */
+#define PAGE_OF_NEXT  UINT64_C(0x200000)
 #define WORD_OF_FIRST UINT64_C(0xf1457f1457f1457f)
 #define WARM_UP       3u
 
@@ -248,8 +249,8 @@ __attribute__((noreturn)) static void run_next(struct vmm *vmm, const char *sock
         own(vmm, socket, device);
         pause_ms(LINGER_MS);
         check_canaries(vmm, 0);
-        copy_page(vmm, PAGE_SOURCE, PAGE_TARGET);
-        check_canaries(vmm, PAGE_TARGET);
+        copy_page(vmm, PAGE_SOURCE, PAGE_OF_NEXT);
+        check_canaries(vmm, PAGE_OF_NEXT);
         _exit(EXIT_SUCCESS);
 }
 

@@ -47,8 +47,8 @@
 #define EVENT_MS    5000
 #define WATCHDOG_MS 16000 /* a worker that does not answer is killed after 10 to 12 s */
 
-/* From the start of the DMA to the signal, on the real host: its device takes 60 ms for a DMA. */
-#define IN_FLIGHT_MS 60
+/* From the start of the DMA to the signal, on the real host: its device takes 100 ms for a DMA. */
+#define IN_FLIGHT_MS 100
 
 struct settings {
         const char *build;
