@@ -21,7 +21,7 @@ static int control(int request, pid_t pid, uintptr_t data)
 
 int held_close_prepare(pid_t brokerd)
 {
-        return control(PTRACE_SEIZE, brokerd, PTRACE_O_TRACEFORK);
+        return control(PTRACE_SEIZE, brokerd, PTRACE_O_TRACEFORK | PTRACE_O_TRACESYSGOOD);
 }
 
 /* The next stop of @pid; -1 when it ended instead. */
