@@ -5,14 +5,14 @@
  * when the test lets them, and the test reaches into the devices, so that DMA can happen between
  * any two things that happen.
  *
- * Defines the functions of broker/supervisor.h: not for programs that have fake-supervisor.c.
+ * Defines the functions of broker/worker/supervisor.h: not for programs that have fake-supervisor.c.
  */
 #ifndef VTD_TESTS_WORKER_BACKEND_H
 #define VTD_TESTS_WORKER_BACKEND_H
 
-#include "broker/sim/device_file.h"
-#include "broker/supervisor.h"
-#include "broker/vm.h"
+#include "broker/host_sim/device_file.h"
+#include "broker/worker/supervisor.h"
+#include "broker/worker/vm.h"
 #include "frontend/backend.h"
 #include "policy/policy.h"
 #include "protos/codec.h"
