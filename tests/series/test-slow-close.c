@@ -63,7 +63,7 @@ static void greet(struct world *world, struct raw_client *client)
 {
         struct vtd_reply reply;
         const char *line;
-        uint64_t pid;
+        uint64_t pid = 0;
 
         assert_int_equal(raw_connect(client, world->socket), 0);
         assert_int_equal(raw_hello(client, &reply), RAW_ANSWERED);

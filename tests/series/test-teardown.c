@@ -172,7 +172,7 @@ static ssize_t wait_gone(struct world *world, bool killed, int wait_ms)
 static void start_first(struct world *world)
 {
         uint64_t deadline = now_ns() + UINT64_C(10000000000);
-        uint64_t pid;
+        uint64_t pid = 0;
         ssize_t ready;
 
         owner_start_first(&world->first, world->socket, DEVICE);
