@@ -5,7 +5,9 @@
  *
  * Order is what makes it safe.  Each turn does the first of these that there is to do:
  *   1. take the answer to the outstanding request; nothing else happens before it has come;
- *   2. look at a binding that was marked, one table entry per turn, and ask for what it calls for;
+ *   2. look at a binding that was marked, one table entry per turn, and ask for what it calls for,
+ *      having a table that it would share under another tag invalidated first; after the last one,
+ *      search for PASIDs that have no binding, likewise;
  *   3. send the pending invalidations, once something waits for them;
  *   4. finish a command: only now does GSTS show it;
  *   5. execute the descriptor that was fetched; wait, context-cache and PASID-cache descriptors and
@@ -27,6 +29,7 @@
 #include "frontend/pending.h"
 #include "frontend/queue.h"
 #include "frontend/registers.h"
+#include "frontend/scan.h"
 #include "shared/log.h"
 
 /* What an evaluation has come to. */
@@ -61,16 +64,20 @@ struct vtd_engine {
 
         const struct vtd_binding *walking; /* whose tables walk is reading, or NULL */
         struct vtd_walk walk;
+        const struct vtd_search *searching; /* whose PASIDs scan is looking for, or NULL */
+        struct vtd_scan scan;
 
         struct vtd_backend *backend; /* NULL before connecting */
         bool lost;
-        uint32_t modes; /* of HelloReply */
+        uint32_t modes;  /* of HelloReply: what is granted, ... */
+        uint32_t pasids; /* ... and how many PASIDs at once */
 
         bool outstanding;
         bool abandoned; /* a reset came between: the answer only says what the broker holds */
         struct vtd_request request;
         struct vtd_binding *asked; /* for Attach */
         struct vtd_decision decision;
+        bool attach_due; /* to be asked for once the tables that it would share are flushed */
 
         unsigned warnings_left; /* lines that a guest can still cause */
         struct vtd_refusal *refusal;

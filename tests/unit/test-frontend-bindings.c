@@ -633,9 +633,34 @@ static void test_joining_a_table_under_another_domain_id_flushes_it(void **state
         start_first_stage(guest);
         put_entry(guest, RID_B, FIRST_STAGE, 6, TABLE_A);
         invalidate(guest, PC_PASID(6, 0));
-        assert_attach(guest, 0, 1, VTD_ATTACH_FIRST_STAGE, TABLE_A);
-        assert_whole(guest, 1, TABLE_A);
+        /* Before: from the moment that it is attached the device sees what is cached. */
+        assert_whole(guest, 0, TABLE_A);
+        assert_attach(guest, 1, 1, VTD_ATTACH_FIRST_STAGE, TABLE_A);
         assert_int_equal(guest->broker->count, 2);
+        invalidate(guest, PC_PASID(6, 0));
+        assert_int_equal(guest->broker->count, 2);
+}
+
+static void test_a_reset_forgets_an_attach_that_waits_for_the_flush(void **state)
+{
+        struct guest *guest = *state;
+
+        plug(guest, RID_B);
+        start_first_stage(guest);
+        put_entry(guest, RID_B, FIRST_STAGE, 6, TABLE_A);
+        guest->broker->hold = true;
+        queue_descriptor(guest, PC_PASID(6, 0));
+        kick(guest);
+        run_until(guest, VTD_FRONTEND_WAITING);
+        assert_whole(guest, 0, TABLE_A);
+        vtd_frontend_reset(guest->unit);
+        guest->broker->hold = false;
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(guest->broker->count, 3);
+        assert_attach(guest, 1, 1, VTD_ATTACH_PASSTHROUGH, 0);
+        assert_attach(guest, 2, 2, VTD_ATTACH_PASSTHROUGH, 0);
+        assert_int_equal(binding_of(guest, RID_A), VTD_FRONTEND_BINDING_PASSTHROUGH);
+        assert_int_equal(binding_of(guest, RID_B), VTD_FRONTEND_BINDING_PASSTHROUGH);
 }
 
 static void test_a_hot_plugged_device_is_bound_by_tables_that_are_there(void **state)
@@ -918,6 +943,23 @@ static void test_unplug_forgets_what_was_pending_for_its_table(void **state)
         assert_int_equal(guest_get32(guest, STATUS), 9);
 }
 
+/* The broker has blocked the device and forgotten its handle: it must not seem to be there. */
+static void test_a_refused_unplug_leaves_no_binding(void **state)
+{
+        struct guest *guest = *state;
+        enum vtd_frontend_binding binding;
+
+        start_first_stage(guest);
+        guest->broker->refused = VTD_REQUEST_UNPLUG_DEVICE;
+        guest->broker->reason = VTD_REASON_HOST_FAILED;
+        assert_int_equal(vtd_frontend_unplug(guest->unit, RID_A), VTD_FRONTEND_REFUSED);
+        assert_int_equal(vtd_frontend_get_binding(guest->unit, RID_A, &binding), -ENODEV);
+        fake_backend_forget(guest->broker);
+        invalidate(guest, PIOTLB_ALL(5, 0));
+        assert_int_equal(guest->broker->count, 0);
+        plug(guest, RID_A);
+}
+
 static void test_unplug_leaves_a_shared_table_s_invalidations(void **state)
 {
         struct guest *guest = *state;
@@ -1007,6 +1049,7 @@ int main(void)
                 TEST(test_rid_pasid_is_taken_from_the_context_entry),
                 TEST(test_a_new_domain_id_on_the_same_table_flushes_it),
                 TEST(test_joining_a_table_under_another_domain_id_flushes_it),
+                TEST(test_a_reset_forgets_an_attach_that_waits_for_the_flush),
                 TEST(test_a_hot_plugged_device_is_bound_by_tables_that_are_there),
                 TEST(test_plug_refuses_what_the_host_cannot_keep_of_a_promise),
                 TEST(test_plug_checks_its_arguments),
@@ -1021,6 +1064,7 @@ int main(void)
                 TEST(test_a_first_stage_answer_without_a_table_loses_the_broker),
                 TEST(test_a_unit_without_a_broker_works_and_has_no_devices),
                 TEST(test_unplug_forgets_what_was_pending_for_its_table),
+                TEST(test_a_refused_unplug_leaves_no_binding),
                 TEST(test_unplug_leaves_a_shared_table_s_invalidations),
                 TEST(test_refusals_that_a_guest_repeats_are_logged_a_bounded_number_of_times),
                 TEST(test_statistics_count_what_happened),
