@@ -47,8 +47,12 @@
 #define EVENT_MS    5000
 #define WATCHDOG_MS 16000 /* a worker that does not answer is killed after 10 to 12 s */
 
-/* From the start of the DMA to the signal, on the real host: its device takes 100 ms for a DMA. */
+/*
+ * From the start of the DMA to the signal, on the real host: its device takes 100 ms for a DMA.  On a
+ * busy machine the signal may come later; then it is done again.
+ */
 #define IN_FLIGHT_MS 100
+#define TRIES        4
 
 struct settings {
         const char *build;
@@ -67,6 +71,7 @@ struct world {
         pid_t worker;
         size_t from; /* audit lines before this one are of no interest any more */
         int64_t pinned;
+        bool late; /* the DMA may have been over when the signal came */
 };
 
 static uint64_t now_ns(void)
@@ -167,7 +172,7 @@ static ssize_t wait_gone(struct world *world, bool killed, int wait_ms)
 static void start_first(struct world *world)
 {
         uint64_t deadline = now_ns() + UINT64_C(10000000000);
-        uint64_t pid;
+        uint64_t pid = 0;
         ssize_t ready;
 
         owner_start_first(&world->first, world->socket, DEVICE);
@@ -187,8 +192,7 @@ static void fire(struct world *world, pid_t pid, int number)
 
         assert_int_equal(kill(pid, number), 0);
         late = (now_ns() - world->first.report->started_ns) / 1000000;
-        if (world->settings->real)
-                assert_in_range(late, 0, IN_FLIGHT_MS);
+        world->late = world->settings->real && late >= IN_FLIGHT_MS;
 }
 
 /* While a VM lives, what is looked for after its end is there and is found. */
@@ -253,6 +257,7 @@ static void finish(struct world *world, ssize_t gone)
         hand_over(world);
         assert_true(wait_gone(world, false, EVENT_MS) >= 0);
         expect_nothing_left(world);
+        world->from = world->run.n_lines;
 }
 
 /* What a worker that ended its VM by itself has said, up to the line @gone. */
@@ -285,9 +290,8 @@ static void expect_closed_in_order(const struct world *world, ssize_t gone)
                 assert_true(closed < gone);
 }
 
-static void vmm_is_killed(void **state)
+static void vmm_is_killed(struct world *world)
 {
-        struct world *world = *state;
         ssize_t gone;
 
         start_first(world);
@@ -298,9 +302,8 @@ static void vmm_is_killed(void **state)
         finish(world, gone);
 }
 
-static void worker_is_killed(void **state)
+static void worker_is_killed(struct world *world)
 {
-        struct world *world = *state;
         ssize_t gone;
 
         start_first(world);
@@ -311,9 +314,8 @@ static void worker_is_killed(void **state)
         finish(world, gone);
 }
 
-static void both_are_killed(void **state)
+static void both_are_killed(struct world *world)
 {
-        struct world *world = *state;
         ssize_t gone;
 
         start_first(world);
@@ -324,9 +326,8 @@ static void both_are_killed(void **state)
         finish(world, gone);
 }
 
-static void worker_is_stopped(void **state)
+static void worker_is_stopped(struct world *world)
 {
-        struct world *world = *state;
         char text[128];
         ssize_t gone, ended;
 
@@ -368,12 +369,11 @@ static void restart(struct world *world)
         hand_over(world);
         assert_true(wait_gone(world, false, EVENT_MS) >= 0);
         expect_nothing_left(world);
+        world->from = world->run.n_lines;
 }
 
-static void broker_drains(void **state)
+static void broker_drains(struct world *world)
 {
-        struct world *world = *state;
-
         start_first(world);
         fire(world, world->run.pid, SIGTERM);
         assert_int_equal(wait_broker(world), 0);
@@ -383,10 +383,8 @@ static void broker_drains(void **state)
         restart(world);
 }
 
-static void broker_drains_while_the_worker_is_stopped(void **state)
+static void broker_drains_while_the_worker_is_stopped(struct world *world)
 {
-        struct world *world = *state;
-
         start_first(world);
         fire(world, world->worker, SIGSTOP);
         assert_int_equal(kill(world->run.pid, SIGTERM), 0);
@@ -397,10 +395,8 @@ static void broker_drains_while_the_worker_is_stopped(void **state)
         restart(world);
 }
 
-static void broker_is_killed(void **state)
+static void broker_is_killed(struct world *world)
 {
-        struct world *world = *state;
-
         start_first(world);
         fire(world, world->run.pid, SIGKILL);
         assert_true(WIFSIGNALED(wait_broker(world)));
@@ -408,6 +404,33 @@ static void broker_is_killed(void **state)
         (void)owner_wait(&world->first, EVENT_MS);
         restart(world);
 }
+
+static void until_in_flight(struct world *world, void (*end)(struct world *world))
+{
+        for (int i = 0; i < TRIES; i++) {
+                end(world);
+                if (!world->late)
+                        return;
+                print_message("# the signal came after the DMA: once more\n");
+                owner_deinit(&world->first);
+                owner_deinit(&world->next);
+        }
+        fail_msg("the machine is too slow: the DMA was over before each of %d signals", TRIES);
+}
+
+#define UNDER_FIRE(end_)                                                                           \
+        static void test_##end_(void **state)                                                      \
+        {                                                                                          \
+                until_in_flight(*state, end_);                                                     \
+        }
+
+UNDER_FIRE(vmm_is_killed)
+UNDER_FIRE(worker_is_killed)
+UNDER_FIRE(both_are_killed)
+UNDER_FIRE(worker_is_stopped)
+UNDER_FIRE(broker_drains)
+UNDER_FIRE(broker_drains_while_the_worker_is_stopped)
+UNDER_FIRE(broker_is_killed)
 
 /* clang-format off */
 #define TEST(name_, function_) {name_, function_, set_up, tear_down, &settings}
@@ -417,15 +440,15 @@ int main(int argc, char **argv)
 {
         struct settings settings = {.address = "edu"};
         const struct CMUnitTest tests[] = {
-                TEST("teardown: the VMM is killed", vmm_is_killed),
-                TEST("teardown: the worker is killed", worker_is_killed),
-                TEST("teardown: VMM and worker are killed at once", both_are_killed),
+                TEST("teardown: the VMM is killed", test_vmm_is_killed),
+                TEST("teardown: the worker is killed", test_worker_is_killed),
+                TEST("teardown: VMM and worker are killed at once", test_both_are_killed),
                 TEST("teardown: the worker is stopped, and the watchdog ends it",
-                     worker_is_stopped),
-                TEST("teardown: vtd-brokerd drains", broker_drains),
+                     test_worker_is_stopped),
+                TEST("teardown: vtd-brokerd drains", test_broker_drains),
                 TEST("teardown: vtd-brokerd drains while the worker is stopped",
-                     broker_drains_while_the_worker_is_stopped),
-                TEST("teardown: vtd-brokerd is killed", broker_is_killed),
+                     test_broker_drains_while_the_worker_is_stopped),
+                TEST("teardown: vtd-brokerd is killed", test_broker_is_killed),
         };
 
         if (argc < 3) {

@@ -210,7 +210,7 @@ static int wait_for(pid_t pid)
 
 int broker_run_stop(struct broker_run *run)
 {
-        int status = -1;
+        int status = run->pid > 0 ? -1 : 0;
 
         if (run->pid > 0) {
                 (void)kill(run->pid, SIGTERM);

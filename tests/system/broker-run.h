@@ -45,7 +45,10 @@ int broker_run_prepare(struct broker_run *run);
 int broker_run_add_policy(struct broker_run *run, const char *name, const char *text);
 /* Starts vtd-brokerd and waits until it says READY=1 (at most 10 s). */
 int broker_run_start(struct broker_run *run, const struct broker_run_config *config);
-/* SIGTERM, waits for the clean end (at most 10 s), removes the directories.  0 if status was 0. */
+/*
+ * SIGTERM, waits for the clean end (at most 10 s), removes the directories.  0 if status was 0,
+ * or if the caller has waited for it and set pid to -1.
+ */
 int broker_run_stop(struct broker_run *run);
 
 /* The uid that a policy for this run must name. */
