@@ -79,13 +79,13 @@ struct counts {
 
 struct world {
         struct broker_run run;
-        char path[128];
         size_t next_line;       /* first audit line not looked at yet */
         uint32_t read_sequence; /* of the VMM, see catch_up() */
         pid_t worker;
         struct vmm *vmm;
         struct guest guest;
         struct raw_client client;
+        uint8_t *memory; /* the raw client's guest memory */
         struct breakpoints breakpoints;
         bool traced;
         struct counts audited; /* since the worker was started */
@@ -184,10 +184,18 @@ static void start_broker(struct world *world)
                                          i);
         assert_true(used < sizeof(text));
         if (broker_run_prepare(&world->run) < 0 ||
-            broker_run_add_policy(&world->run, "blue.policy", text) < 0 ||
+            broker_run_add_policy(&world->run, "blue.policy", text) < 0)
+                fail_msg("%s", world->run.message);
+        (void)snprintf(text, sizeof(text),
+                       "format = 1\n[tenant]\nname = green\nuid = %u\nvms = 1\n"
+                       "[vm]\nmemory = 32MiB\ndevices = 2\nfirst-stage-tables = 4\npasids = 4\n"
+                       "modes = passthrough, first-stage\n"
+                       "[device pas0]\nsimulated = edu-pasid\nregions = 0:rw\n"
+                       "[device pas1]\nsimulated = edu-pasid\nregions = 0:rw\n",
+                       (unsigned)geteuid());
+        if (broker_run_add_policy(&world->run, "green.policy", text) < 0 ||
             broker_run_start(&world->run, &config) < 0)
                 fail_msg("%s", world->run.message);
-        broker_run_socket_path(&world->run, "blue", world->path, sizeof(world->path));
 }
 
 static int set_up(void **state)
@@ -209,6 +217,8 @@ static int tear_down(void **state)
 
         (void)breakpoints_stop(&world->breakpoints);
         raw_close(&world->client);
+        if (world->memory)
+                (void)munmap(world->memory, MEMORY);
         world->vmm = vmm_free(world->vmm);
         result = broker_run_stop(&world->run);
         if (result < 0)
@@ -314,9 +324,11 @@ static uint64_t share_one_table(struct world *world, const char *const *names, u
 
 static void start_vmm(struct world *world)
 {
+        char path[128];
         const struct vmm_config config = {
-                .socket = world->path, .memory = MEMORY, .frontend = VTD_FRONTEND_CONFIG_DEFAULT};
+                .socket = path, .memory = MEMORY, .frontend = VTD_FRONTEND_CONFIG_DEFAULT};
 
+        broker_run_socket_path(&world->run, "blue", path, sizeof(path));
         assert_int_equal(vmm_new(&world->vmm, &config), 0);
         note_worker(world);
 }
@@ -449,14 +461,14 @@ static void test_s10_a_domain_over_two_iommus_is_two_tables(void **state)
         invalidate_and_count(world, root, 4, 2);
 }
 
-static const struct vtd_reply *call(struct world *world, struct vtd_request request, int fd)
+static struct vtd_reply call(struct world *world, struct vtd_request request, int fd)
 {
-        static struct vtd_reply reply;
+        struct vtd_reply reply;
 
         assert_int_equal(raw_call(&world->client, &request, fd, &reply), RAW_ANSWERED);
         assert_false(reply.refused);
         (void)read_audit(world, NULL, world->client.sequence);
-        return &reply;
+        return reply;
 }
 
 static uint64_t plug(struct world *world, const char *name)
@@ -465,7 +477,7 @@ static uint64_t plug(struct world *world, const char *name)
 
         (void)snprintf(request.plug_device.name.text, sizeof(request.plug_device.name.text), "%s",
                        name);
-        return call(world, request, -1)->plug_device.device;
+        return call(world, request, -1).plug_device.device;
 }
 
 static void unplug(struct world *world, uint64_t device)
@@ -478,26 +490,34 @@ static void unplug(struct world *world, uint64_t device)
 
 static struct vtd_stats stats(struct world *world)
 {
-        return call(world, (struct vtd_request){.type = VTD_REQUEST_GET_STATS}, -1)->stats;
+        return call(world, (struct vtd_request){.type = VTD_REQUEST_GET_STATS}, -1).stats;
 }
 
-static uint64_t attach(struct world *world, uint64_t device, enum vtd_attach_mode mode)
+static struct vtd_request attach_request(uint64_t device, uint32_t pasid, enum vtd_attach_mode mode)
 {
         struct vtd_request request = {.type = VTD_REQUEST_ATTACH,
-                                      .attach = {.device = device, .mode = mode}};
+                                      .attach = {.device = device, .pasid = pasid, .mode = mode}};
 
         if (mode == VTD_ATTACH_FIRST_STAGE) {
                 request.attach.root = RAW_ROOT;
                 request.attach.address_width = 48;
         }
-        return call(world, request, -1)->attach.table;
+        return request;
 }
 
-static void start_client(struct world *world)
+static uint64_t attach(struct world *world, uint64_t device, uint32_t pasid,
+                       enum vtd_attach_mode mode)
+{
+        return call(world, attach_request(device, pasid, mode), -1).attach.table;
+}
+
+static void start_client(struct world *world, const char *tenant)
 {
         struct vtd_reply reply;
+        char path[128];
 
-        assert_int_equal(raw_connect(&world->client, world->path), 0);
+        broker_run_socket_path(&world->run, tenant, path, sizeof(path));
+        assert_int_equal(raw_connect(&world->client, path), 0);
         note_worker(world);
         assert_int_equal(raw_hello(&world->client, &reply), RAW_ANSWERED);
         assert_false(reply.refused);
@@ -510,6 +530,8 @@ static void map(struct world *world)
         assert_true(fd >= 0);
         assert_int_equal(ftruncate(fd, (off_t)MEMORY), 0);
         assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+        world->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        assert_true(world->memory != MAP_FAILED);
         (void)call(world,
                    (struct vtd_request){.type = VTD_REQUEST_MAP_MEMORY,
                                         .map_memory = {.gpa = 0, .size = MEMORY}},
@@ -538,7 +560,7 @@ static void test_s10_second_stages_are_shared_where_compatible(void **state)
         uint64_t near[2], far[2];
         struct counts before, since;
 
-        start_client(world);
+        start_client(world, "blue");
         near[0] = plug_and_count(world, "edu0", 1, 1);
         near[1] = plug_and_count(world, "edu1", 1, 0);
         far[0] = plug_and_count(world, "far0", 2, 1);
@@ -549,8 +571,8 @@ static void test_s10_second_stages_are_shared_where_compatible(void **state)
         /* each with its own second stage: the host would refuse the other one */
         before = world->audited;
         for (unsigned i = 0; i < 2; i++) {
-                (void)attach(world, near[i], VTD_ATTACH_PASSTHROUGH);
-                (void)attach(world, far[i], VTD_ATTACH_PASSTHROUGH);
+                (void)attach(world, near[i], VTD_NO_PASID, VTD_ATTACH_PASSTHROUGH);
+                (void)attach(world, far[i], VTD_NO_PASID, VTD_ATTACH_PASSTHROUGH);
         }
         since = difference(&world->audited, &before);
         assert_int_equal(of(&since, "attach"), 4);
@@ -558,10 +580,10 @@ static void test_s10_second_stages_are_shared_where_compatible(void **state)
         assert_int_equal(stats(world).attachments, 4);
         /* one first-stage table below each */
         before = world->audited;
-        assert_true(attach(world, near[0], VTD_ATTACH_FIRST_STAGE) ==
-                    attach(world, near[1], VTD_ATTACH_FIRST_STAGE));
-        assert_true(attach(world, far[0], VTD_ATTACH_FIRST_STAGE) ==
-                    attach(world, far[1], VTD_ATTACH_FIRST_STAGE));
+        assert_true(attach(world, near[0], VTD_NO_PASID, VTD_ATTACH_FIRST_STAGE) ==
+                    attach(world, near[1], VTD_NO_PASID, VTD_ATTACH_FIRST_STAGE));
+        assert_true(attach(world, far[0], VTD_NO_PASID, VTD_ATTACH_FIRST_STAGE) ==
+                    attach(world, far[1], VTD_NO_PASID, VTD_ATTACH_FIRST_STAGE));
         since = difference(&world->audited, &before);
         assert_int_equal(of(&since, "first-stage-alloc"), 2);
         assert_int_equal(stats(world).first_stage_tables, 2);
@@ -585,11 +607,128 @@ static void test_s10_second_stages_are_separate_in_either_order(void **state)
 {
         struct world *world = *state;
 
-        start_client(world);
+        start_client(world, "blue");
         (void)plug_and_count(world, "far0", 1, 1);
         (void)plug_and_count(world, "edu0", 2, 1);
         (void)plug_and_count(world, "far1", 2, 0);
         (void)plug_and_count(world, "edu1", 2, 0);
+}
+
+static void store(struct world *world, uint64_t gpa, uint64_t value)
+{
+        memcpy(world->memory + gpa, &value, sizeof(value));
+}
+
+/* The table at RAW_ROOT leads IOVA to @page; what is cached of it stays. */
+static void lead_to(struct world *world, uint64_t page)
+{
+        for (unsigned level = 4; level > 1; level--) {
+                uint64_t table = RAW_ROOT + (4 - level) * GUEST_PAGE;
+                uint64_t index = (IOVA >> (12 + 9 * (level - 1))) & 511;
+
+                store(world, table + index * 8, (table + GUEST_PAGE) | 0x7);
+        }
+        store(world, RAW_ROOT + 3 * GUEST_PAGE, page | 0x7);
+}
+
+static void write_register(struct world *world, uint64_t device, uint64_t offset, uint64_t value)
+{
+        struct vtd_request request = {
+                .type = VTD_REQUEST_REGION_WRITE,
+                .region = {.device = device, .offset = offset, .width = 8, .value = value}};
+
+        (void)call(world, request, -1);
+}
+
+/* The byte at IOVA, which the device reads with @pasid, and writes to SINK without. */
+static int reads_with_pasid(struct world *world, uint64_t device, uint32_t pasid)
+{
+        const uint64_t buffer = 0x40000;
+        const uint64_t steps[2][4] = {{UINT64_C(0x80000000) | pasid, IOVA, buffer, 1},
+                                      {0, buffer, SINK, 1 | 2}};
+        struct vtd_request command = {.type = VTD_REQUEST_REGION_READ,
+                                      .region = {.device = device, .offset = 0x98, .width = 8}};
+
+        world->memory[SINK] = UNTOUCHED;
+        for (unsigned i = 0; i < 2; i++) {
+                write_register(world, device, 0xa0, steps[i][0]);
+                write_register(world, device, 0x80, steps[i][1]);
+                write_register(world, device, 0x88, steps[i][2]);
+                write_register(world, device, 0x90, 1);
+                write_register(world, device, 0x98, steps[i][3]);
+                while (call(world, command, -1).region_read.value & 1)
+                        ;
+        }
+        return world->memory[SINK];
+}
+
+static void expect_refusal(struct world *world, struct vtd_request request, enum vtd_reason reason)
+{
+        struct vtd_reply reply;
+
+        assert_int_equal(raw_call(&world->client, &request, -1, &reply), RAW_ANSWERED);
+        assert_true(reply.refused);
+        assert_int_equal(reply.refusal.reason, reason);
+        (void)read_audit(world, NULL, world->client.sequence);
+}
+
+static const uint32_t pasids[] = {1, (1u << 20) - 1};
+
+/* What the DMA of both PASIDs of both devices sees. */
+static void expect_all(struct world *world, const uint64_t devices[2], int byte)
+{
+        for (unsigned i = 0; i < 4; i++)
+                assert_int_equal(reads_with_pasid(world, devices[i / 2], pasids[i % 2]), byte);
+}
+
+/* Four PASIDs of two devices on one table: invalidated by one call, seen by the DMA of each. */
+static void test_sharing_pasids_of_two_devices_one_call(void **state)
+{
+        struct vtd_request invalidate = {.type = VTD_REQUEST_INVALIDATE,
+                                         .invalidate = {.count = 1, .entries = {{IOVA, 1, true}}}};
+        struct world *world = *state;
+        struct counts before, since;
+        uint64_t devices[2];
+
+        start_client(world, "green");
+        devices[0] = plug(world, "pas0");
+        devices[1] = plug(world, "pas1");
+        map(world);
+        memset(world->memory + PAGE_A, 'A', GUEST_PAGE);
+        memset(world->memory + PAGE_B, 'B', GUEST_PAGE);
+        lead_to(world, PAGE_A);
+        for (unsigned i = 0; i < 2; i++) {
+                (void)attach(world, devices[i], VTD_NO_PASID, VTD_ATTACH_PASSTHROUGH);
+                for (unsigned p = 0; p < 2; p++)
+                        invalidate.invalidate.table =
+                                attach(world, devices[i], pasids[p], VTD_ATTACH_FIRST_STAGE);
+        }
+        assert_int_equal(of(&world->audited, "first-stage-alloc"), 1);
+        assert_int_equal(stats(world).first_stage_tables, 1);
+        assert_int_equal(stats(world).second_stage_tables, 1);
+        assert_int_equal(stats(world).attachments, 6);
+        expect_refusal(world, attach_request(devices[0], 2, VTD_ATTACH_FIRST_STAGE),
+                       VTD_REASON_PASID_LIMIT);
+        expect_all(world, devices, 'A');
+        assert_int_equal(reads_with_pasid(world, devices[0], 2), 0); /* blocked */
+        lead_to(world, PAGE_B);
+        expect_all(world, devices, 'A');
+        before = world->audited;
+        (void)call(world, invalidate, -1);
+        since = difference(&world->audited, &before);
+        assert_int_equal(of(&since, "invalidate"), 1);
+        assert_int_equal(sum(&since), 1);
+        expect_all(world, devices, 'B');
+        /* one is blocked, the others go on; the table goes with the last one */
+        (void)attach(world, devices[0], pasids[0], VTD_ATTACH_BLOCKED);
+        assert_int_equal(reads_with_pasid(world, devices[0], pasids[0]), 0);
+        assert_int_equal(reads_with_pasid(world, devices[0], pasids[1]), 'B');
+        assert_int_equal(stats(world).attachments, 5);
+        unplug(world, devices[0]);
+        assert_int_equal(reads_with_pasid(world, devices[1], pasids[0]), 'B');
+        unplug(world, devices[1]);
+        assert_int_equal(stats(world).first_stage_tables, 0);
+        assert_int_equal(stats(world).attachments, 0);
 }
 
 #define WITH_BROKER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -603,6 +742,7 @@ int main(void)
                 WITH_BROKER(test_sharing_one_device_one_call_by_breakpoint),
                 WITH_BROKER(test_sharing_two_devices_one_call_by_breakpoint),
                 WITH_BROKER(test_sharing_eight_devices_one_call_by_breakpoint),
+                WITH_BROKER(test_sharing_pasids_of_two_devices_one_call),
                 WITH_BROKER(test_s10_a_domain_over_two_iommus_is_two_tables),
                 WITH_BROKER(test_s10_second_stages_are_shared_where_compatible),
                 WITH_BROKER(test_s10_second_stages_are_separate_in_either_order),
