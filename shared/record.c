@@ -11,6 +11,11 @@
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
+/* Linux 6.16; the headers may be older. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 /* Room for one descriptor more than is allowed, so that an excess arrives and is seen. */
 union record_control {
         struct cmsghdr align;
@@ -91,6 +96,7 @@ int vtd_record_send(int socket, const void *buffer, size_t length, int fd)
         union record_control control;
         struct iovec data = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = length};
         struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+        const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
         ssize_t sent;
 
         if (fd >= 0) {
@@ -105,8 +111,13 @@ int vtd_record_send(int socket, const void *buffer, size_t length, int fd)
                 c->cmsg_len = CMSG_LEN(sizeof(int));
                 memcpy(CMSG_DATA(c), &fd, sizeof(fd));
         }
+        /*
+         * send() where nothing comes along: a worker's filter cannot look into a msghdr, so that it
+         * has no sendmsg() at all, with which a descriptor could be given away.
+         */
         do
-                sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+                sent = fd >= 0 ? sendmsg(socket, &message, flags)
+                               : send(socket, buffer, length, flags);
         while (sent < 0 && errno == EINTR);
         if (sent < 0) {
                 if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -139,4 +150,13 @@ int vtd_record_adopt(int fd)
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
                 return vtd_errno();
         return 0;
+}
+
+int vtd_record_accept_fds(int socket, bool accept)
+{
+        int value = accept;
+
+        return setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &value, sizeof(value)) < 0
+                       ? vtd_errno()
+                       : 0;
 }

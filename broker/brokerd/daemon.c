@@ -282,7 +282,7 @@ static void init_workers(struct vtd_daemon *daemon)
 
         daemon->devices = vtd_device_files_new(config->host);
         daemon->audit = g_new0(struct vtd_audit_log, 1);
-        vtd_audit_log_init(daemon->audit, config->audit_fd);
+        vtd_audit_log_init(daemon->audit, config->audit_fd, daemon->log);
         if (config->rootless)
                 vtd_uids_init_rootless(&daemon->uids, geteuid());
         else

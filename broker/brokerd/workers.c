@@ -24,6 +24,12 @@
 #define WATCHDOG_LIMIT_MS 10000u
 #define WATCHDOG_TICK_MS  2000u
 
+/*
+ * From the start to GREETED.  An honest worker ends a connection without Hello by itself, after
+ * VTD_LIMIT_HELLO_MS from READY; one that was taken over would hold its place among the greeting.
+ */
+#define GREETING_LIMIT_MS (WATCHDOG_LIMIT_MS + VTD_LIMIT_HELLO_MS)
+
 /* Records taken from one worker per turn, so that none keeps the others waiting. */
 #define CONTROL_BATCH 16
 
@@ -56,7 +62,9 @@ struct vtd_worker {
         uint64_t started_ms;
         uint64_t pinged_ms;
         bool pinged;             /* PING is unanswered */
+        bool ended;              /* the process is gone */
         const char *kill_reason; /* NULL: not killed by us */
+        struct vtd_log log;      /* for lines that its VMM or itself can provoke */
         uint64_t log_lost;
         struct vtd_bucket log_lines;
         struct vtd_audit_source source;
@@ -70,6 +78,23 @@ static uint64_t now_ms(void)
 static struct vtd_log *worker_log(struct vtd_worker *worker)
 {
         return worker->workers->config.log;
+}
+
+/* Sink of worker->log: a worker that repeats itself fills no disk. */
+static void log_provoked(void *opaque, enum vtd_log_level level, const char *line)
+{
+        struct vtd_worker *worker = opaque;
+        const char *tenant = worker->tenant->policy.tenant;
+
+        if (!vtd_bucket_take(&worker->log_lines, now_ms())) {
+                worker->log_lost++;
+                return;
+        }
+        if (worker->log_lost > 0)
+                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: %" PRIu64 " lines lost",
+                        tenant, worker->vm, worker->log_lost);
+        worker->log_lost = 0;
+        vtd_log(worker_log(worker), level, "%s vm %u: %s", tenant, worker->vm, line);
 }
 
 static const char *tenant_name(const struct vtd_worker *worker)
@@ -87,6 +112,7 @@ static void audit_event(struct vtd_worker *worker, const char *event, const char
                                     .device = device,
                                     .pid = (int)worker->pid,
                                     .uid = worker->uid,
+                                    .ending = worker->ended,
                             });
 }
 
@@ -221,7 +247,7 @@ static void on_open_device(struct vtd_worker *worker, uint32_t index)
                 return;
         }
         result = vtd_device_files_open(worker->workers->config.devices, policy, index, worker->vm,
-                                       &worker->devices[index], worker_log(worker));
+                                       &worker->devices[index], &worker->log);
         if (result == VTD_CONTROL_DEVICE_OPENED)
                 audit_event(worker, "device-opened", NULL, policy->devices[index].name);
         answer_device(worker, index, result, worker->devices[index]);
@@ -235,20 +261,6 @@ static void on_close_device(struct vtd_worker *worker, uint32_t index)
         }
         close_device(worker, index);
         answer_device(worker, index, VTD_CONTROL_DEVICE_CLOSED, -1);
-}
-
-static void on_log(struct vtd_worker *worker, const struct vtd_control_log *log)
-{
-        if (!vtd_bucket_take(&worker->log_lines, now_ms())) {
-                worker->log_lost++;
-                return;
-        }
-        if (worker->log_lost > 0)
-                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: %" PRIu64 " lines lost",
-                        tenant_name(worker), worker->vm, worker->log_lost);
-        worker->log_lost = 0;
-        vtd_log(worker_log(worker), (enum vtd_log_level)log->level, "%s vm %u: %s",
-                tenant_name(worker), worker->vm, log->text);
 }
 
 static void on_record(struct vtd_worker *worker, const union vtd_control_record *record)
@@ -274,7 +286,8 @@ static void on_record(struct vtd_worker *worker, const union vtd_control_record 
                                      &record->audit);
                 return;
         case VTD_CONTROL_LOG:
-                on_log(worker, &record->log);
+                vtd_log(&worker->log, (enum vtd_log_level)record->log.level, "%s",
+                        record->log.text);
                 return;
         case VTD_CONTROL_PONG:
                 if (worker->pinged)
@@ -357,6 +370,7 @@ static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
 
         /* What it said last is still in the channel; nothing of it can be answered. */
         drain_control(worker);
+        worker->ended = true;
         describe_exit(worker, info, text, sizeof(text));
         if (!done)
                 vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
@@ -384,6 +398,13 @@ static void watch_worker(struct vtd_worker *worker)
         if (worker->phase == WORKER_STARTING) {
                 if (now_ms() - worker->started_ms > WATCHDOG_LIMIT_MS)
                         kill_worker(worker, "it did not get ready");
+                return;
+        }
+        if (worker->phase == WORKER_GREETING && now_ms() - worker->started_ms > GREETING_LIMIT_MS) {
+                /* If it was vtd-brokerd that stood still, GREETED may be waiting. */
+                drain_control(worker);
+                if (worker->phase == WORKER_GREETING)
+                        kill_worker(worker, "it did not greet");
                 return;
         }
         if (worker->pinged && now_ms() - worker->pinged_ms > WATCHDOG_LIMIT_MS) {
@@ -521,6 +542,9 @@ static struct vtd_worker *new_worker(struct vtd_workers *workers, struct vtd_ten
         worker->started_ms = now_ms();
         for (size_t i = 0; i < VTD_LIMIT_DEVICES; i++)
                 worker->devices[i] = -1;
+        worker->log = (struct vtd_log){.sink = log_provoked,
+                                       .opaque = worker,
+                                       .threshold = workers->config.log->threshold};
         vtd_bucket_init(&worker->log_lines, LOG_RATE, LOG_BURST, now_ms());
         vtd_audit_source_init(&worker->source, tenant->policy.tenant, tenant->policy.file,
                               worker->vm);

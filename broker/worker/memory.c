@@ -126,11 +126,12 @@ static int judge_memfd(struct vtd_call *call, int fd, const struct vtd_map_memor
         uint64_t end;
         int flags, seals;
 
-        /* Only memfds (and files of tmpfs and hugetlbfs, which are the same) know seals. */
-        if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-                return vtd_call_refuse(call, VTD_REASON_MEMFD_KIND, 0, 0, 0);
+        /*
+         * Only memfds (and files of tmpfs and hugetlbfs, which are the same) know seals.  The size
+         * comes second: one that was read before the seal could have shrunk in between.
+         */
         seals = fcntl(fd, F_GET_SEALS);
-        if (seals < 0)
+        if (seals < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
                 return vtd_call_refuse(call, VTD_REASON_MEMFD_KIND, 0, 0, 0);
         flags = fcntl(fd, F_GETFL);
         if (flags < 0 || (flags & O_ACCMODE) != O_RDWR)
