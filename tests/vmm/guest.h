@@ -68,7 +68,11 @@ void guest_enable_queue(struct guest *guest);
 void guest_set_root(struct guest *guest);
 void guest_set_translation(struct guest *guest, bool on);
 
-/* Queued invalidation; each is followed by a wait descriptor whose status the guest checks. */
+/* Queued invalidation.  A descriptor by its first two words, not yet submitted. */
+void guest_queue(struct guest *guest, uint64_t low, uint64_t high);
+/* Adds a wait descriptor, rings the doorbell and checks that the status was written. */
+void guest_submit(struct guest *guest);
+/* One descriptor of each kind, submitted. */
 void guest_invalidate_context(struct guest *guest);
 void guest_invalidate_pasid_cache(struct guest *guest, uint16_t domain);
 void guest_invalidate_page(struct guest *guest, uint16_t domain, uint64_t iova, unsigned order);
