@@ -140,6 +140,16 @@ void guest_set_entry(struct guest *guest, uint16_t rid, enum guest_translation t
                       ENTRY_PRESENT);
 }
 
+void guest_set_entry_words(struct guest *guest, uint16_t rid, uint32_t pasid,
+                           const uint64_t words[8])
+{
+        uint64_t entry = pasid_table(guest, rid) + pasid * 64u;
+
+        store(guest, entry, 0);
+        for (unsigned i = 8; i-- > 0;)
+                store(guest, entry + i * 8, words[i]);
+}
+
 static void command(struct guest *guest, uint32_t value, uint32_t bit, bool on)
 {
         uint32_t status;

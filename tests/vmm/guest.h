@@ -63,6 +63,10 @@ void guest_add_device(struct guest *guest, uint16_t rid);
 void guest_set_entry(struct guest *guest, uint16_t rid, enum guest_translation type,
                      uint16_t domain, uint64_t root);
 
+/* The 64 bytes of the entry of @pasid (below 64), the word with P last. */
+void guest_set_entry_words(struct guest *guest, uint16_t rid, uint32_t pasid,
+                           const uint64_t words[8]);
+
 /* Registers. */
 void guest_enable_queue(struct guest *guest);
 void guest_set_root(struct guest *guest);
