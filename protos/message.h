@@ -96,6 +96,7 @@ enum vtd_reason {
         VTD_REASON_HOST_FAILED,       /* HOST: a host call failed; Invalidate: allowed is the
                                             * number of entries done, and the table's attachments
                                             * are blocked */
+        VTD_REASON_HOST_BRIDGE,       /* HOST: behind a bridge to conventional PCI */
         VTD_REASON_END,
 };
 

@@ -79,7 +79,8 @@
         ROW(HOST_NOT_VTD, HOST, "host-not-vtd")                                                    \
         ROW(HOST_NO_NESTING, HOST, "host-no-nesting")                                              \
         ROW(HOST_DEVICE, HOST, "host-device")                                                      \
-        ROW(HOST_FAILED, HOST, "host-failed")
+        ROW(HOST_FAILED, HOST, "host-failed")                                                      \
+        ROW(HOST_BRIDGE, HOST, "host-bridge")
 
 #define ATTACH_MODES(ROW)                                                                          \
         ROW(BLOCKED, "blocked")                                                                    \

@@ -91,6 +91,7 @@ int vtd_record_send(int socket, const void *buffer, size_t length, int fd)
         union record_control control;
         struct iovec data = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = length};
         struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+        const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
         ssize_t sent;
 
         if (fd >= 0) {
@@ -105,8 +106,13 @@ int vtd_record_send(int socket, const void *buffer, size_t length, int fd)
                 c->cmsg_len = CMSG_LEN(sizeof(int));
                 memcpy(CMSG_DATA(c), &fd, sizeof(fd));
         }
+        /*
+         * send() where nothing comes along: a worker's filter cannot look into a msghdr, so that it
+         * has no sendmsg() at all, with which a descriptor could be given away.
+         */
         do
-                sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+                sent = fd >= 0 ? sendmsg(socket, &message, flags)
+                               : send(socket, buffer, length, flags);
         while (sent < 0 && errno == EINTR);
         if (sent < 0) {
                 if (errno == EAGAIN || errno == EWOULDBLOCK)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records over AF_UNIX SOCK_SEQPACKET: the only sendmsg() and recvmsg() of the project.
+ * Records over AF_UNIX SOCK_SEQPACKET: the only place that sends or receives any.
  *
  * One record is one message.  Receiving guarantees that descriptors are close-on-exec, that none is
  * leaked on any path, and that a record which was cut, or which carried more descriptors or other

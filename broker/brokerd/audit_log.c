@@ -25,7 +25,7 @@
 /* A pipe that is writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_SIZE 4096u
 
-/* Per VM and second: refusals and events are few unless a VMM provokes them. */
+/* Per VM and second, each: refusals and events are few unless a VMM provokes them. */
 #define IMPORTANT_RATE  100u
 #define IMPORTANT_BURST 500u
 #define ORDINARY_RATE   2000u
@@ -136,11 +136,13 @@ static void finish(struct vtd_audit_log *log, struct vtd_audit_source *source, s
         vtd_audit_log_flush(log);
 }
 
-void vtd_audit_log_init(struct vtd_audit_log *log, int fd)
+void vtd_audit_log_init(struct vtd_audit_log *log, int fd, struct vtd_log *report)
 {
         struct stat status;
 
         log->fd = fd;
+        log->report = report;
+        log->is_lost = false;
         log->is_socket = fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
         log->used = 0;
 }
@@ -149,7 +151,8 @@ void vtd_audit_source_init(struct vtd_audit_source *source, const char *tenant, 
                            uint32_t vm)
 {
         *source = (struct vtd_audit_source){.tenant = tenant, .file = file, .vm = vm};
-        vtd_bucket_init(&source->important, IMPORTANT_RATE, IMPORTANT_BURST, now_ms());
+        vtd_bucket_init(&source->events, IMPORTANT_RATE, IMPORTANT_BURST, now_ms());
+        vtd_bucket_init(&source->refusals, IMPORTANT_RATE, IMPORTANT_BURST, now_ms());
         vtd_bucket_init(&source->ordinary, ORDINARY_RATE, ORDINARY_BURST, now_ms());
 }
 
@@ -214,11 +217,13 @@ static void format_event(struct line *line, const struct vtd_audit_source *sourc
 void vtd_audit_log_record(struct vtd_audit_log *log, struct vtd_audit_source *source,
                           const struct vtd_control_audit *record)
 {
-        bool important = record->kind == VTD_AUDIT_EVENT || record->status != 0;
+        struct vtd_bucket *bucket = record->kind == VTD_AUDIT_EVENT ? &source->events
+                                    : record->status != 0           ? &source->refusals
+                                                                    : &source->ordinary;
         struct line line;
 
         source->lost += record->lost;
-        if (!vtd_bucket_take(important ? &source->important : &source->ordinary, now_ms())) {
+        if (!vtd_bucket_take(bucket, now_ms())) {
                 source->lost++;
                 return;
         }
@@ -245,7 +250,7 @@ void vtd_audit_log_event(struct vtd_audit_log *log, struct vtd_audit_source *sou
 {
         struct line line;
 
-        if (!vtd_bucket_take(&source->important, now_ms())) {
+        if (!vtd_bucket_take(&source->events, now_ms()) && !event->ending) {
                 source->lost++;
                 return;
         }
@@ -264,15 +269,29 @@ void vtd_audit_log_event(struct vtd_audit_log *log, struct vtd_audit_source *sou
 }
 
 /*
- * Writes up to @size bytes without waiting; 0 when the descriptor takes none now, -1 on an error.
+ * As much of the buffer as one write takes.  It ends with a line, because others write to the same
+ * descriptor too; only a socket may have cut the first one.
  */
-static ssize_t write_some(const struct vtd_audit_log *log, size_t size)
+static size_t size_of_write(const struct vtd_audit_log *log)
+{
+        const char *end;
+
+        if (log->used <= WRITE_SIZE)
+                return log->used;
+        end = memrchr(log->buffer, '\n', WRITE_SIZE);
+        return end ? (size_t)(end - log->buffer) + 1 : WRITE_SIZE;
+}
+
+/*
+ * Writes without waiting; 0 when the descriptor takes nothing now (a full disk may have room
+ * later), -1 when it never will.
+ */
+static ssize_t write_some(const struct vtd_audit_log *log)
 {
         struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
+        size_t size = size_of_write(log);
         ssize_t written;
 
-        if (size > WRITE_SIZE)
-                size = WRITE_SIZE;
         if (log->is_socket) {
                 written = send(log->fd, log->buffer, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         } else {
@@ -283,21 +302,25 @@ static ssize_t write_some(const struct vtd_audit_log *log, size_t size)
                         return 0;
                 written = write(log->fd, log->buffer, size);
         }
-        if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-                return 0;
+        if (written < 0)
+                return errno == EPIPE || errno == ECONNRESET || errno == EBADF ? -1 : 0;
         return written;
 }
 
 void vtd_audit_log_flush(struct vtd_audit_log *log)
 {
         while (log->used > 0) {
-                ssize_t written = write_some(log, log->used);
+                ssize_t written = write_some(log);
 
                 if (written == 0)
                         return;
                 if (written < 0) {
                         /* The reader is gone for good: what waits has nowhere to go. */
                         log->used = 0;
+                        if (!log->is_lost)
+                                vtd_log(log->report, VTD_LOG_ERROR,
+                                        "audit: nobody reads the lines any more, they are lost");
+                        log->is_lost = true;
                         return;
                 }
                 log->used -= (size_t)written;

@@ -8,7 +8,9 @@
  *
  * kind is "request", "host-call" or "event".  Never blocks and never allocates: lines wait in a
  * fixed buffer while the reader is slow; what does not fit, or exceeds the rate of its VM, is
- * dropped and counted, and the next line of that VM says how many in "lost".
+ * dropped and counted, and the next line of that VM says how many in "lost".  Refusals, which a VMM
+ * can provoke at will, do not use up the rate of events, and no rate holds for the lines about a
+ * VM's end: however it behaved, they are written and say what was lost.
  */
 #ifndef VTD_BROKER_BROKERD_AUDIT_LOG_H
 #define VTD_BROKER_BROKERD_AUDIT_LOG_H
@@ -19,12 +21,15 @@
 
 #include "broker/brokerd/bucket.h"
 #include "broker/control/control.h"
+#include "shared/log.h"
 
 #define VTD_AUDIT_BUFFER_SIZE (256u * 1024u)
 
 struct vtd_audit_log {
-        int fd; /* borrowed */
+        int fd;                 /* borrowed, like report */
+        struct vtd_log *report; /* is told once when the reader is gone */
         bool is_socket;
+        bool is_lost;
         size_t used;
         char buffer[VTD_AUDIT_BUFFER_SIZE];
 };
@@ -34,9 +39,10 @@ struct vtd_audit_source {
         const char *tenant; /* borrowed, like file */
         const char *file;
         uint32_t vm;
-        uint64_t lost;               /* lines dropped since the last one written */
-        struct vtd_bucket important; /* refusals and events */
-        struct vtd_bucket ordinary;  /* everything else */
+        uint64_t lost; /* lines dropped since the last one written */
+        struct vtd_bucket events;
+        struct vtd_bucket refusals;
+        struct vtd_bucket ordinary; /* everything else */
 };
 
 /* What vtd-brokerd itself reports. */
@@ -47,10 +53,11 @@ struct vtd_audit_event_line {
         int pid;            /* 0: not said */
         uint32_t uid;       /* 0: not said */
         uint32_t line;      /* of the rule that decided, or 0 */
+        bool ending;        /* one of a VM's last: written beyond the rate, there are few */
 };
 
 /* @fd stays the caller's.  @log is large: keep it on the heap. */
-void vtd_audit_log_init(struct vtd_audit_log *log, int fd);
+void vtd_audit_log_init(struct vtd_audit_log *log, int fd, struct vtd_log *report);
 
 void vtd_audit_source_init(struct vtd_audit_source *source, const char *tenant, const char *file,
                            uint32_t vm);

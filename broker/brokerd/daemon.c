@@ -26,7 +26,7 @@
 /* How long a socket is left alone when no connection of its tenant can be taken now. */
 #define PAUSE_MS 50
 
-/* How long workers may take to end their VMs after SIGTERM. */
+/* How long workers may take to end their VMs after SIGTERM; and after that the last closes. */
 #define DRAIN_MS 5000
 
 /* The socket of one tenant, and whether it is being watched. */
@@ -143,11 +143,21 @@ static void on_empty(void *opaque)
                 g_main_loop_quit(daemon->loop);
 }
 
-static gboolean on_drain_late(gpointer opaque)
+/* A device that does not come out of its reset must not keep vtd-brokerd for ever. */
+static gboolean on_closing_late(gpointer opaque)
 {
         struct vtd_daemon *daemon = opaque;
 
         daemon->drain_source = 0;
+        g_main_loop_quit(daemon->loop);
+        return G_SOURCE_REMOVE;
+}
+
+static gboolean on_drain_late(gpointer opaque)
+{
+        struct vtd_daemon *daemon = opaque;
+
+        daemon->drain_source = g_timeout_add(DRAIN_MS, on_closing_late, daemon);
         vtd_workers_kill(&daemon->workers, "it did not end within 5 seconds");
         return G_SOURCE_REMOVE;
 }
@@ -280,9 +290,9 @@ static void init_workers(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
 
-        daemon->devices = vtd_device_files_new(config->host);
+        daemon->devices = vtd_device_files_new(config->host, "/sys", "/dev");
         daemon->audit = g_new0(struct vtd_audit_log, 1);
-        vtd_audit_log_init(daemon->audit, config->audit_fd);
+        vtd_audit_log_init(daemon->audit, config->audit_fd, daemon->log);
         if (config->rootless)
                 vtd_uids_init_rootless(&daemon->uids, geteuid());
         else

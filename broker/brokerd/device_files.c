@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See device_files.h.  Names of devices come from policy files, which only the administrator
- * writes; they are still never used as a path before their form is checked.
+ * See device_files.h.
  */
 #include "broker/brokerd/device_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,15 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "broker/brokerd/topology.h"
 #include "broker/host_sim/device_file.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
 struct vtd_device_files {
         enum vtd_host_kind host;
+        char *sysfs; /* owned, like dev */
+        char *dev;
         GHashTable *held; /* key of the device -> VM */
 };
 
@@ -30,11 +34,14 @@ static void close_directory(DIR **directory)
                 (void)closedir(*directory);
 }
 
-struct vtd_device_files *vtd_device_files_new(enum vtd_host_kind host)
+struct vtd_device_files *vtd_device_files_new(enum vtd_host_kind host, const char *sysfs,
+                                              const char *dev)
 {
         struct vtd_device_files *files = g_new0(struct vtd_device_files, 1);
 
         files->host = host;
+        files->sysfs = g_strdup(sysfs);
+        files->dev = g_strdup(dev);
         files->held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         return files;
 }
@@ -43,6 +50,8 @@ struct vtd_device_files *vtd_device_files_free(struct vtd_device_files *files)
 {
         if (files) {
                 g_hash_table_unref(files->held);
+                g_free(files->sysfs);
+                g_free(files->dev);
                 g_free(files);
         }
         return NULL;
@@ -78,65 +87,15 @@ int vtd_device_files_open_iommu(struct vtd_device_files *files, int *fd, struct 
         return 0;
 }
 
-/* Domain, bus, device and function in the form of sysfs: 0000:00:04.0. */
-static bool is_pci_address(const char *address)
-{
-        static const char form[] = "hhhh:hh:hh.o";
-
-        if (strlen(address) != sizeof(form) - 1)
-                return false;
-        for (size_t i = 0; i < sizeof(form) - 1; i++) {
-                char c = address[i];
-                bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-
-                if (form[i] == 'h' ? !hex : form[i] == 'o' ? c < '0' || c > '7' : c != form[i])
-                        return false;
-        }
-        return true;
-}
-
-static int open_pci_directory(const char *address, const char *below)
-{
-        char path[96];
-        int fd;
-
-        if (!is_pci_address(address))
-                return -EINVAL;
-        (void)snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", address, below);
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd < 0 ? vtd_errno() : fd;
-}
-
-/* Functions in the IOMMU group of @address, itself included; 0 when it has no group. */
-static size_t count_group(const char *address)
-{
-        VTD_CLEANUP(close_directory) DIR *directory = NULL;
-        struct dirent *entry;
-        size_t count = 0;
-        int fd;
-
-        fd = open_pci_directory(address, "iommu_group/devices");
-        if (fd < 0)
-                return 0;
-        directory = fdopendir(fd);
-        if (!directory) {
-                fd = vtd_close(fd);
-                return 0;
-        }
-        while ((entry = readdir(directory)) != NULL)
-                if (entry->d_name[0] != '.')
-                        count++;
-        return count;
-}
-
 /* Finds the name of the function's VFIO cdev ("vfio0").  Returns false when it has none. */
-static bool find_vfio_name(const char *address, char *name, size_t size)
+static bool find_vfio_name(const struct vtd_device_files *files, const char *address, char *name,
+                           size_t size)
 {
         VTD_CLEANUP(close_directory) DIR *directory = NULL;
         struct dirent *entry;
         int fd;
 
-        fd = open_pci_directory(address, "vfio-dev");
+        fd = vtd_topology_open(files->sysfs, address, "vfio-dev");
         if (fd < 0)
                 return false;
         directory = fdopendir(fd);
@@ -154,13 +113,14 @@ static bool find_vfio_name(const char *address, char *name, size_t size)
 }
 
 /* The device number that sysfs gives for the cdev: /dev may lag behind a re-bound driver. */
-static bool is_number_of(const char *address, const char *name, dev_t number)
+static bool is_number_of(const struct vtd_device_files *files, const char *address,
+                         const char *name, dev_t number)
 {
         VTD_CLEANUP_FD int directory = -1, fd = -1;
         char path[32], text[32] = {0};
         unsigned major_number, minor_number;
 
-        directory = open_pci_directory(address, "vfio-dev");
+        directory = vtd_topology_open(files->sysfs, address, "vfio-dev");
         if (directory < 0)
                 return false;
         (void)snprintf(path, sizeof(path), "%.20s/dev", name);
@@ -172,71 +132,109 @@ static bool is_number_of(const char *address, const char *name, dev_t number)
         return number == makedev(major_number, minor_number);
 }
 
-static enum vtd_control_device_result open_pci(const struct vtd_policy_device *device, int *fd,
-                                               struct vtd_log *log)
+/* Says in words why a device is not opened. */
+__attribute__((format(printf, 3, 4))) static enum vtd_control_device_result
+refuse(struct vtd_device_text *text, enum vtd_control_device_result result, const char *format, ...)
 {
-        VTD_CLEANUP_FD int opened = -1;
-        char name[24], path[64];
-        struct stat status;
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void)vsnprintf(text->text, sizeof(text->text), format, arguments);
+        va_end(arguments);
+        return result;
+}
+
+static enum vtd_control_device_result judge_pci(const struct vtd_device_files *files,
+                                                const struct vtd_policy_device *device,
+                                                struct vtd_device_text *text)
+{
+        char bridge[VTD_PCI_ADDRESS_SIZE];
         size_t members;
 
-        members = count_group(device->address);
+        switch (vtd_topology_judge(files->sysfs, device->address, bridge)) {
+        case 0:
+                break;
+        case VTD_TOPOLOGY_E_BRIDGE:
+                return refuse(text, VTD_CONTROL_DEVICE_BRIDGE,
+                              "behind bridge %s, which is no PCI Express port: requests do not "
+                              "carry the device's own id",
+                              bridge);
+        default:
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not there");
+        }
+        members = vtd_topology_count_group(files->sysfs, device->address);
+        if (members == 0)
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "behind no IOMMU");
         if (members > 1 && !(device->exceptions & VTD_POLICY_ALLOW_SHARED_GROUP))
-                return (enum vtd_control_device_result)vtd_fail(
-                        log, VTD_CONTROL_DEVICE_GROUP,
-                        "%s (%s): its IOMMU group has %zu functions, 1 is allowed", device->name,
-                        device->address, members);
-        if (members == 0 || !find_vfio_name(device->address, name, sizeof(name)))
-                return (enum vtd_control_device_result)vtd_fail(
-                        log, VTD_CONTROL_DEVICE_MISSING,
-                        "%s (%s): not there, behind no IOMMU, or not bound to vfio-pci",
-                        device->name, device->address);
-        (void)snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
+                return refuse(text, VTD_CONTROL_DEVICE_GROUP,
+                              "its IOMMU group has %zu functions, 1 is allowed", members);
+        return VTD_CONTROL_DEVICE_OPENED;
+}
+
+static enum vtd_control_device_result open_pci(const struct vtd_device_files *files,
+                                               const struct vtd_policy_device *device, int *fd,
+                                               struct vtd_device_text *text)
+{
+        enum vtd_control_device_result result = judge_pci(files, device, text);
+        VTD_CLEANUP_FD int opened = -1;
+        char name[24], path[PATH_MAX];
+        struct stat status;
+
+        if (result != VTD_CONTROL_DEVICE_OPENED)
+                return result;
+        if (!find_vfio_name(files, device->address, name, sizeof(name)))
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not bound to vfio-pci");
+        (void)snprintf(path, sizeof(path), "%s/vfio/devices/%s", files->dev, name);
         opened = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
         if (opened < 0 || fstat(opened, &status) < 0 || !S_ISCHR(status.st_mode) ||
-            !is_number_of(device->address, name, status.st_rdev))
-                return (enum vtd_control_device_result)vtd_fail(
-                        log, VTD_CONTROL_DEVICE_MISSING, "%s (%s): %s could not be opened",
-                        device->name, device->address, path);
+            !is_number_of(files, device->address, name, status.st_rdev))
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "%s could not be opened", name);
         *fd = VTD_TAKE_FD(opened);
         return VTD_CONTROL_DEVICE_OPENED;
 }
 
 static enum vtd_control_device_result open_simulated(const struct vtd_policy_device *device,
-                                                     int *fd, struct vtd_log *log)
+                                                     int *fd, struct vtd_device_text *text)
 {
         int result = vtd_sim_device_create(device->address, fd);
 
         if (result == 0)
                 return VTD_CONTROL_DEVICE_OPENED;
-        return (enum vtd_control_device_result)vtd_fail(
-                log, VTD_CONTROL_DEVICE_MISSING, "%s (%s): not created: %s", device->name,
-                device->address, result == VTD_SIM_E_MODEL ? "no such model" : strerror(-result));
+        return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not created: %s",
+                      result == VTD_SIM_E_MODEL ? "no such model" : strerror(-result));
+}
+
+static enum vtd_control_device_result open_device(struct vtd_device_files *files, const char *key,
+                                                  const struct vtd_policy_device *device, int *fd,
+                                                  struct vtd_device_text *text)
+{
+        uint32_t source =
+                files->host == VTD_HOST_LINUX ? VTD_POLICY_SOURCE_PCI : VTD_POLICY_SOURCE_SIMULATED;
+
+        if (device->source != source)
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not a device of this host kind");
+        if (g_hash_table_contains(files->held, key))
+                return refuse(text, VTD_CONTROL_DEVICE_HELD, "held by vm %u",
+                              GPOINTER_TO_UINT(g_hash_table_lookup(files->held, key)));
+        return files->host == VTD_HOST_LINUX ? open_pci(files, device, fd, text)
+                                             : open_simulated(device, fd, text);
 }
 
 enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *files,
                                                      const struct vtd_policy *policy,
                                                      uint32_t index, uint32_t vm, int *fd,
+                                                     struct vtd_device_text *text,
                                                      struct vtd_log *log)
 {
         const struct vtd_policy_device *device = &policy->devices[index];
-        uint32_t source =
-                files->host == VTD_HOST_LINUX ? VTD_POLICY_SOURCE_PCI : VTD_POLICY_SOURCE_SIMULATED;
         g_autofree char *key = device_key(files, policy, device);
         enum vtd_control_device_result result;
 
-        if (device->source != source)
-                return (enum vtd_control_device_result)vtd_fail(
-                        log, VTD_CONTROL_DEVICE_MISSING, "%s (%s): not a device of this host kind",
-                        device->name, device->address);
-        if (g_hash_table_contains(files->held, key))
-                return (enum vtd_control_device_result)vtd_fail(
-                        log, VTD_CONTROL_DEVICE_HELD, "%s (%s): held by vm %u", device->name,
-                        device->address, GPOINTER_TO_UINT(g_hash_table_lookup(files->held, key)));
-        result = files->host == VTD_HOST_LINUX ? open_pci(device, fd, log)
-                                               : open_simulated(device, fd, log);
+        result = open_device(files, key, device, fd, text);
         if (result == VTD_CONTROL_DEVICE_OPENED)
                 g_hash_table_insert(files->held, g_steal_pointer(&key), GUINT_TO_POINTER(vm));
+        else
+                (void)vtd_fail(log, 0, "%s (%s): %s", device->name, device->address, text->text);
         return result;
 }
 

@@ -14,7 +14,14 @@
 
 struct vtd_device_files;
 
-struct vtd_device_files *vtd_device_files_new(enum vtd_host_kind host);
+/* Why a device was not opened, in words. */
+struct vtd_device_text {
+        char text[160];
+};
+
+/* @sysfs and @dev: where these are mounted, "/sys" and "/dev". */
+struct vtd_device_files *vtd_device_files_new(enum vtd_host_kind host, const char *sysfs,
+                                              const char *dev);
 /* No device may be held any more.  Returns NULL; NULL is allowed. */
 struct vtd_device_files *vtd_device_files_free(struct vtd_device_files *files);
 
@@ -26,11 +33,13 @@ int vtd_device_files_open_iommu(struct vtd_device_files *files, int *fd, struct 
 
 /*
  * Opens policy->devices[@index] for @vm, which holds it from then on.  The caller owns *@fd.
- * Returns VTD_CONTROL_DEVICE_OPENED, _HELD, _MISSING or _GROUP; all but the first are reported.
+ * Returns VTD_CONTROL_DEVICE_OPENED, _HELD, _MISSING, _GROUP or _BRIDGE; all but the first are
+ * reported, with the reason in *@text.
  */
 enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *files,
                                                      const struct vtd_policy *policy,
                                                      uint32_t index, uint32_t vm, int *fd,
+                                                     struct vtd_device_text *text,
                                                      struct vtd_log *log);
 
 /* The last descriptor of the device is closed: others may have it. */

@@ -25,9 +25,10 @@ int vtd_listener_take_directory(const char *path, int *fd, struct vtd_log *log)
                 return vtd_fail(log, error, "sockets %s: %s", path, strerror(-error));
         }
         /* Whoever may rename files here may put a socket of his own in a tenant's place. */
-        if ((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
-                return vtd_fail(log, -EPERM, "sockets %s: everybody may write it (mode %04o)", path,
-                                status.st_mode & 07777u);
+        if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
+                return vtd_fail(log, -EPERM,
+                                "sockets %s: mode %04o lets its group or others replace sockets",
+                                path, status.st_mode & 07777u);
         if (status.st_uid != 0 && status.st_uid != geteuid())
                 return vtd_fail(log, -EPERM, "sockets %s: belongs to user %u, not to user 0 or %u",
                                 path, status.st_uid, geteuid());
@@ -68,12 +69,13 @@ static int remove_stale(const struct vtd_listener *listener, const struct sockad
 }
 
 /*
- * bind() creates the file, with mode 0660 by umask.  Giving it away comes last: from then on its
- * new owner may do with the name what the directory allows.
+ * bind() creates the file, with its mode by umask: 0600 when it is given to the tenant; otherwise
+ * 0660, because a tenant that is another user than this process can only come by the group.  Giving
+ * it away comes last: from then on its new owner may do with the name what the directory allows.
  */
 static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *address, bool owned)
 {
-        mode_t before = umask(0117);
+        mode_t before = umask(owned ? 0177 : 0117);
         int result = 0;
 
         if (bind(listener->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)

@@ -216,6 +216,24 @@ static int check_namespace(pid_t pid, const char *name, struct vtd_log *log)
         return 0;
 }
 
+/* A child that ended before it was a worker has said why by its status. */
+static int check_alive(pid_t pid, int pidfd, struct vtd_log *log)
+{
+        siginfo_t info = {0};
+
+        if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
+                int error = vtd_errno();
+
+                return vtd_fail(log, error, "worker %d not judged: %s", (int)pid, strerror(-error));
+        }
+        if (info.si_pid == 0)
+                return 0;
+        return vtd_fail(log, -ECHILD, "worker %d not started: %s %d: %s", (int)pid,
+                        info.si_code == CLD_EXITED ? "status" : "signal", info.si_status,
+                        info.si_code == CLD_EXITED ? vtd_worker_exit_text(info.si_status)
+                                                   : "killed");
+}
+
 static void kill_child(pid_t pid, int pidfd)
 {
         siginfo_t info;
@@ -228,14 +246,19 @@ int vtd_spawn_worker(const struct vtd_spawn *spawn, const struct vtd_spawn_descr
                      pid_t *pid, int *pidfd, struct vtd_log *log)
 {
         VTD_CLEANUP_FD int child_pidfd = -1;
+        /*
+         * CLONE_VFORK: until it executes, the child has a copy of every descriptor of every VM, and
+         * closing one here would not be the last close that blocks a device and unpins memory.
+         */
         struct clone_args arguments = {
-                .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+                .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_VFORK,
                 .pidfd = (uint64_t)(uintptr_t)&child_pidfd,
                 .exit_signal = SIGCHLD,
         };
         const uid_t uid = geteuid();
         const gid_t gid = getegid();
         long child;
+        int result;
 
         for (size_t i = 0; i < count_namespaces(spawn); i++)
                 arguments.flags |= namespaces[i].flag;
@@ -252,13 +275,12 @@ int vtd_spawn_worker(const struct vtd_spawn *spawn, const struct vtd_spawn_descr
         }
         if (child == 0)
                 execute(spawn, descriptors, uid, gid);
-        for (size_t i = 0; i < count_namespaces(spawn); i++) {
-                int result = check_namespace((pid_t)child, namespaces[i].name, log);
-
-                if (result < 0) {
-                        kill_child((pid_t)child, child_pidfd);
-                        return result;
-                }
+        result = check_alive((pid_t)child, child_pidfd, log);
+        for (size_t i = 0; i < count_namespaces(spawn) && result == 0; i++)
+                result = check_namespace((pid_t)child, namespaces[i].name, log);
+        if (result < 0) {
+                kill_child((pid_t)child, child_pidfd);
+                return result;
         }
         *pid = (pid_t)child;
         *pidfd = VTD_TAKE_FD(child_pidfd);

@@ -37,7 +37,8 @@ void vtd_spawn_deinit(struct vtd_spawn *spawn);
 
 /*
  * Starts one worker and checks from outside that every namespace of it is a new one, before it is
- * sent anything.  The caller owns *@pidfd and must wait for the child.
+ * sent anything.  Waits until the worker's program runs: no copy of another VM's descriptors is
+ * left then.  The caller owns *@pidfd and must wait for the child.
  * Returns 0, or a negative errno (reported) with no child left.
  */
 int vtd_spawn_worker(const struct vtd_spawn *spawn, const struct vtd_spawn_descriptors *descriptors,

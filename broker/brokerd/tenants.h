@@ -14,6 +14,7 @@
 struct vtd_tenant {
         struct vtd_policy policy;
         unsigned vms;                   /* workers, until their last descriptor is closed */
+        unsigned ending;                /* of these, those without a process any more */
         unsigned greeting;              /* of these, those without an accepted Hello */
         struct vtd_bucket spawns;       /* starts of workers */
         struct vtd_audit_source source; /* lines about no VM */

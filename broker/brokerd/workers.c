@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker/brokerd/closer.h"
 #include "broker/control/worker_exit.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
@@ -23,6 +24,15 @@
  */
 #define WATCHDOG_LIMIT_MS 10000u
 #define WATCHDOG_TICK_MS  2000u
+
+/* A last close that takes longer than this is reported, once. */
+#define CLOSING_LIMIT_MS 10000u
+
+/*
+ * From the start to GREETED.  An honest worker ends a connection without Hello by itself, after
+ * VTD_LIMIT_HELLO_MS from READY; one that was taken over would hold its place among the greeting.
+ */
+#define GREETING_LIMIT_MS (WATCHDOG_LIMIT_MS + VTD_LIMIT_HELLO_MS)
 
 /* Records taken from one worker per turn, so that none keeps the others waiting. */
 #define CONTROL_BATCH 16
@@ -40,6 +50,18 @@ enum worker_phase {
         WORKER_SERVING,  /* GREETED came */
 };
 
+/* Descriptors whose last close is going on; one at a time for each VM. */
+struct closing {
+        int pidfd; /* of the closer; -1: nothing is being closed */
+        guint source;
+        uint64_t started_ms;
+        bool slow;        /* said so */
+        bool iommu;       /* the iommufd is among them */
+        uint32_t devices; /* and these devices, as bits */
+};
+
+_Static_assert(VTD_LIMIT_DEVICES <= 32, "struct closing has 32 bits for devices");
+
 struct vtd_worker {
         struct vtd_workers *workers;
         struct vtd_tenant *tenant;
@@ -56,7 +78,10 @@ struct vtd_worker {
         uint64_t started_ms;
         uint64_t pinged_ms;
         bool pinged;             /* PING is unanswered */
+        bool ended;              /* the process is gone, the VM's descriptors are not */
         const char *kill_reason; /* NULL: not killed by us */
+        struct closing closing;
+        struct vtd_log log; /* for lines that its VMM or itself can provoke */
         uint64_t log_lost;
         struct vtd_bucket log_lines;
         struct vtd_audit_source source;
@@ -70,6 +95,23 @@ static uint64_t now_ms(void)
 static struct vtd_log *worker_log(struct vtd_worker *worker)
 {
         return worker->workers->config.log;
+}
+
+/* Sink of worker->log: a worker that repeats itself fills no disk. */
+static void log_provoked(void *opaque, enum vtd_log_level level, const char *line)
+{
+        struct vtd_worker *worker = opaque;
+        const char *tenant = worker->tenant->policy.tenant;
+
+        if (!vtd_bucket_take(&worker->log_lines, now_ms())) {
+                worker->log_lost++;
+                return;
+        }
+        if (worker->log_lost > 0)
+                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: %" PRIu64 " lines lost",
+                        tenant, worker->vm, worker->log_lost);
+        worker->log_lost = 0;
+        vtd_log(worker_log(worker), level, "%s vm %u: %s", tenant, worker->vm, line);
 }
 
 static const char *tenant_name(const struct vtd_worker *worker)
@@ -87,6 +129,7 @@ static void audit_event(struct vtd_worker *worker, const char *event, const char
                                     .device = device,
                                     .pid = (int)worker->pid,
                                     .uid = worker->uid,
+                                    .ending = worker->ended,
                             });
 }
 
@@ -99,7 +142,7 @@ static void clear_source(guint *source)
 
 static void kill_worker(struct vtd_worker *worker, const char *reason)
 {
-        if (worker->kill_reason)
+        if (worker->kill_reason || worker->ended)
                 return;
         worker->kill_reason = reason;
         /* Its records are worth nothing any more; the exit is seen through the pidfd. */
@@ -109,28 +152,6 @@ static void kill_worker(struct vtd_worker *worker, const char *reason)
         if (syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
                 vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d not killed: %s",
                         tenant_name(worker), worker->vm, (int)worker->pid, strerror(errno));
-}
-
-static void close_device(struct vtd_worker *worker, uint32_t index)
-{
-        const struct vtd_policy *policy = &worker->tenant->policy;
-
-        worker->devices[index] = vtd_close(worker->devices[index]);
-        vtd_device_files_release(worker->workers->config.devices, policy, index);
-        audit_event(worker, "device-closed", NULL, policy->devices[index].name);
-}
-
-/* The order is the invariant: devices first, whose last close blocks their DMA, then memory. */
-static void close_descriptors(struct vtd_worker *worker)
-{
-        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++)
-                if (worker->devices[i] >= 0)
-                        close_device(worker, i);
-        if (worker->iommu >= 0) {
-                worker->iommu = vtd_close(worker->iommu);
-                audit_event(worker, "iommufd-closed", NULL, NULL);
-        }
-        vtd_uids_give_back(worker->workers->config.uids, worker->uid);
 }
 
 static void end_greeting(struct vtd_worker *worker)
@@ -146,8 +167,9 @@ static void free_worker(struct vtd_worker *worker)
 {
         struct vtd_workers *workers = worker->workers;
 
-        end_greeting(worker);
+        vtd_uids_give_back(workers->config.uids, worker->uid);
         worker->tenant->vms--;
+        worker->tenant->ending--;
         for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
                 if (workers->slots[i] == worker)
                         workers->slots[i] = NULL;
@@ -191,6 +213,103 @@ static void answer_device(struct vtd_worker *worker, uint32_t index,
         send_record(worker, &record, fd);
 }
 
+/* What the closer had is closed: it is free for others. */
+static void finish_closing(struct vtd_worker *worker)
+{
+        const struct vtd_policy *policy = &worker->tenant->policy;
+        struct closing *closing = &worker->closing;
+
+        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++) {
+                if (!(closing->devices & UINT32_C(1) << i))
+                        continue;
+                vtd_device_files_release(worker->workers->config.devices, policy, i);
+                audit_event(worker, "device-closed", NULL, policy->devices[i].name);
+                if (!worker->ended && !worker->kill_reason)
+                        answer_device(worker, i, VTD_CONTROL_DEVICE_CLOSED, -1);
+        }
+        if (closing->iommu)
+                audit_event(worker, "iommufd-closed", NULL, NULL);
+        *closing = (struct closing){.pidfd = -1};
+}
+
+static gboolean on_closed(gint fd, GIOCondition condition, gpointer opaque);
+
+/*
+ * Closes the devices of the bits @devices, or the iommufd.  If no closer can be started all VMs
+ * wait, which is the lesser evil: a device that stays open is one that is not blocked.
+ */
+static void start_closing(struct vtd_worker *worker, uint32_t devices, bool iommu)
+{
+        struct closing *closing = &worker->closing;
+        int fds[VTD_CLOSER_FDS_MAX];
+        size_t count = 0;
+        pid_t pid;
+
+        *closing = (struct closing){
+                .pidfd = -1, .started_ms = now_ms(), .devices = devices, .iommu = iommu};
+        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++)
+                if (devices & UINT32_C(1) << i)
+                        fds[count++] = VTD_TAKE_FD(worker->devices[i]);
+        if (iommu)
+                fds[count++] = VTD_TAKE_FD(worker->iommu);
+        if (vtd_closer_start(fds, count, &pid, &closing->pidfd, worker_log(worker)) < 0) {
+                for (size_t i = 0; i < count; i++)
+                        fds[i] = vtd_close(fds[i]);
+                finish_closing(worker);
+                return;
+        }
+        closing->source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, closing->pidfd, G_IO_IN, on_closed,
+                                             worker, NULL);
+}
+
+static uint32_t open_devices(const struct vtd_worker *worker)
+{
+        uint32_t devices = 0;
+
+        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++)
+                if (worker->devices[i] >= 0)
+                        devices |= UINT32_C(1) << i;
+        return devices;
+}
+
+/*
+ * The order is the invariant: devices first, whose last close blocks their DMA, then memory.  The
+ * iommufd is not even handed to a closer before the devices are closed.
+ */
+static void close_rest(struct vtd_worker *worker)
+{
+        while (worker->closing.pidfd < 0) {
+                uint32_t devices = open_devices(worker);
+
+                if (devices == 0 && worker->iommu < 0) {
+                        free_worker(worker);
+                        return;
+                }
+                start_closing(worker, devices, devices == 0);
+        }
+}
+
+static gboolean on_closed(gint fd, GIOCondition condition, gpointer opaque)
+{
+        struct vtd_worker *worker = opaque;
+        siginfo_t info = {0};
+
+        (void)condition;
+        if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+                return G_SOURCE_CONTINUE;
+        /* Closed it has in any case: the kernel does not end a process before that. */
+        if (info.si_code != CLD_EXITED || info.si_status != 0)
+                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: closer %d ended with %s %d",
+                        tenant_name(worker), worker->vm, (int)info.si_pid,
+                        info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
+        worker->closing.source = 0;
+        worker->closing.pidfd = vtd_close(worker->closing.pidfd);
+        finish_closing(worker);
+        if (worker->ended)
+                close_rest(worker);
+        return G_SOURCE_REMOVE;
+}
+
 static void on_ready(struct vtd_worker *worker, const struct vtd_control_ready *ready)
 {
         char text[96];
@@ -210,45 +329,50 @@ static void on_ready(struct vtd_worker *worker, const struct vtd_control_ready *
         audit_event(worker, "worker-ready", text, NULL);
 }
 
+/* The rule that decided is named where there is one that could decide otherwise. */
+static void audit_refused_device(struct vtd_worker *worker, const struct vtd_policy_device *device,
+                                 enum vtd_control_device_result result, const char *text)
+{
+        vtd_audit_log_event(worker->workers->config.audit, &worker->source,
+                            &(const struct vtd_audit_event_line){
+                                    .event = "device-refused",
+                                    .text = text,
+                                    .device = device->name,
+                                    .pid = (int)worker->pid,
+                                    .uid = worker->uid,
+                                    .line = result == VTD_CONTROL_DEVICE_GROUP ? device->line : 0,
+                            });
+}
+
 static void on_open_device(struct vtd_worker *worker, uint32_t index)
 {
         const struct vtd_policy *policy = &worker->tenant->policy;
+        const struct vtd_policy_device *device;
         enum vtd_control_device_result result;
+        struct vtd_device_text text;
 
         if (worker->phase != WORKER_SERVING || index >= policy->n_devices ||
-            worker->devices[index] >= 0) {
+            worker->devices[index] >= 0 || worker->closing.pidfd >= 0) {
                 kill_worker(worker, "OPEN_DEVICE out of turn");
                 return;
         }
+        device = &policy->devices[index];
         result = vtd_device_files_open(worker->workers->config.devices, policy, index, worker->vm,
-                                       &worker->devices[index], worker_log(worker));
+                                       &worker->devices[index], &text, &worker->log);
         if (result == VTD_CONTROL_DEVICE_OPENED)
-                audit_event(worker, "device-opened", NULL, policy->devices[index].name);
+                audit_event(worker, "device-opened", NULL, device->name);
+        else
+                audit_refused_device(worker, device, result, text.text);
         answer_device(worker, index, result, worker->devices[index]);
 }
 
 static void on_close_device(struct vtd_worker *worker, uint32_t index)
 {
-        if (worker->devices[index] < 0) {
+        if (worker->devices[index] < 0 || worker->closing.pidfd >= 0) {
                 kill_worker(worker, "CLOSE_DEVICE out of turn");
                 return;
         }
-        close_device(worker, index);
-        answer_device(worker, index, VTD_CONTROL_DEVICE_CLOSED, -1);
-}
-
-static void on_log(struct vtd_worker *worker, const struct vtd_control_log *log)
-{
-        if (!vtd_bucket_take(&worker->log_lines, now_ms())) {
-                worker->log_lost++;
-                return;
-        }
-        if (worker->log_lost > 0)
-                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: %" PRIu64 " lines lost",
-                        tenant_name(worker), worker->vm, worker->log_lost);
-        worker->log_lost = 0;
-        vtd_log(worker_log(worker), (enum vtd_log_level)log->level, "%s vm %u: %s",
-                tenant_name(worker), worker->vm, log->text);
+        start_closing(worker, UINT32_C(1) << index, false);
 }
 
 static void on_record(struct vtd_worker *worker, const union vtd_control_record *record)
@@ -274,7 +398,8 @@ static void on_record(struct vtd_worker *worker, const union vtd_control_record 
                                      &record->audit);
                 return;
         case VTD_CONTROL_LOG:
-                on_log(worker, &record->log);
+                vtd_log(&worker->log, (enum vtd_log_level)record->log.level, "%s",
+                        record->log.text);
                 return;
         case VTD_CONTROL_PONG:
                 if (worker->pinged)
@@ -357,13 +482,16 @@ static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
 
         /* What it said last is still in the channel; nothing of it can be answered. */
         drain_control(worker);
+        worker->ended = true;
         describe_exit(worker, info, text, sizeof(text));
         if (!done)
                 vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
                         tenant_name(worker), worker->vm, (int)worker->pid, text);
         audit_event(worker, "worker-ended", text, NULL);
-        close_descriptors(worker);
-        free_worker(worker);
+        end_greeting(worker);
+        clear_source(&worker->control_source);
+        worker->tenant->ending++;
+        close_rest(worker);
 }
 
 static gboolean on_exit_ready(gint fd, GIOCondition condition, gpointer opaque)
@@ -379,11 +507,33 @@ static gboolean on_exit_ready(gint fd, GIOCondition condition, gpointer opaque)
         return G_SOURCE_REMOVE;
 }
 
+static void watch_closing(struct vtd_worker *worker)
+{
+        struct closing *closing = &worker->closing;
+
+        if (closing->pidfd < 0 || closing->slow ||
+            now_ms() - closing->started_ms < CLOSING_LIMIT_MS)
+                return;
+        closing->slow = true;
+        vtd_log(worker_log(worker), VTD_LOG_WARNING,
+                "%s vm %u: closing its %s takes long; they and user %u stay taken",
+                tenant_name(worker), worker->vm, closing->iommu ? "iommufd" : "devices",
+                worker->uid);
+        audit_event(worker, "closing-slow", closing->iommu ? "iommufd" : "devices", NULL);
+}
+
 static void watch_worker(struct vtd_worker *worker)
 {
         if (worker->phase == WORKER_STARTING) {
                 if (now_ms() - worker->started_ms > WATCHDOG_LIMIT_MS)
                         kill_worker(worker, "it did not get ready");
+                return;
+        }
+        if (worker->phase == WORKER_GREETING && now_ms() - worker->started_ms > GREETING_LIMIT_MS) {
+                /* If it was vtd-brokerd that stood still, GREETED may be waiting. */
+                drain_control(worker);
+                if (worker->phase == WORKER_GREETING)
+                        kill_worker(worker, "it did not greet");
                 return;
         }
         if (worker->pinged && now_ms() - worker->pinged_ms > WATCHDOG_LIMIT_MS) {
@@ -404,9 +554,15 @@ static gboolean on_watchdog(gpointer opaque)
 {
         struct vtd_workers *workers = opaque;
 
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
-                if (workers->slots[i] && !workers->slots[i]->kill_reason)
-                        watch_worker(workers->slots[i]);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++) {
+                struct vtd_worker *worker = workers->slots[i];
+
+                if (!worker)
+                        continue;
+                watch_closing(worker);
+                if (!worker->kill_reason && !worker->ended)
+                        watch_worker(worker);
+        }
         vtd_audit_log_flush(workers->config.audit);
         return G_SOURCE_CONTINUE;
 }
@@ -422,6 +578,17 @@ void vtd_workers_init(struct vtd_workers *workers, const struct vtd_workers_conf
         workers->watchdog = g_timeout_add(WATCHDOG_TICK_MS, on_watchdog, workers);
 }
 
+/* The closer goes on by itself; what was not given to one is closed with this process. */
+static void abandon_closing(struct vtd_worker *worker)
+{
+        vtd_log(worker_log(worker), VTD_LOG_ERROR,
+                "%s vm %u: its descriptors are still being closed", tenant_name(worker),
+                worker->vm);
+        clear_source(&worker->closing.source);
+        worker->closing.pidfd = vtd_close(worker->closing.pidfd);
+        free_worker(worker);
+}
+
 void vtd_workers_deinit(struct vtd_workers *workers)
 {
         clear_source(&workers->watchdog);
@@ -431,8 +598,11 @@ void vtd_workers_deinit(struct vtd_workers *workers)
                 struct vtd_worker *worker = workers->slots[i];
                 siginfo_t info = {0};
 
-                if (worker && waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED) == 0)
+                if (worker && !worker->ended &&
+                    waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED) == 0)
                         finish_worker(worker, &info);
+                if (workers->slots[i])
+                        abandon_closing(workers->slots[i]);
         }
 }
 
@@ -440,6 +610,9 @@ int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant)
 {
         size_t others = workers->greeting - tenant->greeting;
 
+        /* It has as many VMs as it may, but of one only the end is not over yet. */
+        if (tenant->vms >= tenant->policy.vms && tenant->ending > 0)
+                return VTD_WORKERS_E_LATER;
         /* Half of what the others leave: no tenant can take the last place from all of them. */
         if (workers->greeting >= VTD_LIMIT_GREETING ||
             tenant->greeting >= (VTD_LIMIT_GREETING - others + 1) / 2)
@@ -517,10 +690,13 @@ static struct vtd_worker *new_worker(struct vtd_workers *workers, struct vtd_ten
         worker->tenant = tenant;
         worker->vm = ++workers->last_vm;
         worker->uid = uid;
-        worker->pidfd = worker->control = worker->iommu = -1;
+        worker->pidfd = worker->control = worker->iommu = worker->closing.pidfd = -1;
         worker->started_ms = now_ms();
         for (size_t i = 0; i < VTD_LIMIT_DEVICES; i++)
                 worker->devices[i] = -1;
+        worker->log = (struct vtd_log){.sink = log_provoked,
+                                       .opaque = worker,
+                                       .threshold = workers->config.log->threshold};
         vtd_bucket_init(&worker->log_lines, LOG_RATE, LOG_BURST, now_ms());
         vtd_audit_source_init(&worker->source, tenant->policy.tenant, tenant->policy.file,
                               worker->vm);
@@ -584,7 +760,8 @@ void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, i
 void vtd_workers_drain(struct vtd_workers *workers)
 {
         for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
-                if (workers->slots[i] && !workers->slots[i]->kill_reason)
+                if (workers->slots[i] && !workers->slots[i]->kill_reason &&
+                    !workers->slots[i]->ended)
                         send_empty(workers->slots[i], VTD_CONTROL_DRAIN);
 }
 

@@ -4,7 +4,9 @@
  *
  * A worker's records are hostile.  Whatever breaks the protocol of control.h, comes out of turn, or
  * fails to answer PING ends the worker by SIGKILL; then its VFIO descriptors are closed, whose last
- * close blocks and resets the devices, then its iommufd, which unmaps memory.
+ * close blocks and resets the devices, then its iommufd, which unmaps memory.  Both are done by a
+ * process of its own (closer.h), so that no other VM waits; until that has ended the VM counts, its
+ * user is not given to another, and its devices are held.
  */
 #ifndef VTD_BROKER_BROKERD_WORKERS_H
 #define VTD_BROKER_BROKERD_WORKERS_H
@@ -33,7 +35,7 @@ struct vtd_workers_config {
         struct vtd_device_files *devices;
         struct vtd_audit_log *audit;
         struct vtd_log *log;
-        void (*on_empty)(void *opaque); /* the last worker is gone */
+        void (*on_empty)(void *opaque); /* the last worker is gone, with all of its descriptors */
         void *opaque;
 };
 
@@ -51,7 +53,9 @@ enum {
 };
 
 void vtd_workers_init(struct vtd_workers *workers, const struct vtd_workers_config *config);
-/* Kills what is left and waits for it. */
+/*
+ * Kills the workers that are left and waits for them, but not for closers, which end by themselves.
+ */
 void vtd_workers_deinit(struct vtd_workers *workers);
 
 /*
@@ -70,7 +74,7 @@ void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, i
 /* Asks every worker to end its VM. */
 void vtd_workers_drain(struct vtd_workers *workers);
 
-/* Kills every worker; on_empty follows. */
+/* Kills every worker; on_empty follows once all is closed. */
 void vtd_workers_kill(struct vtd_workers *workers, const char *reason);
 
 #endif

@@ -76,7 +76,7 @@ static int favour_requests(scmp_filter_ctx filter, struct vtd_log *log)
         int result = seccomp_syscall_priority(filter, SCMP_SYS(recvmsg), UINT8_MAX);
 
         if (result == 0)
-                result = seccomp_syscall_priority(filter, SCMP_SYS(sendmsg), UINT8_MAX);
+                result = seccomp_syscall_priority(filter, SCMP_SYS(sendto), UINT8_MAX);
         if (result < 0)
                 return vtd_fail(log, result, "seccomp: priority not accepted: %s",
                                 strerror(-result));

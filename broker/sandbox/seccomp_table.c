@@ -5,14 +5,16 @@
  * The rules for a row: the call is made after READY; nothing above it does without; arguments are
  * pinned wherever the kernel gives them a number (descriptors 3, 4 and 5 are fixed; a device's
  * descriptor is not, because it comes over the control channel).  Never a row for a call that
- * opens, names, connects, executes, creates a process or thread, changes an identity, or maps
- * executable memory; never io_uring, which would carry calls past this filter.
+ * opens, names, connects, executes, creates a process or thread, changes an identity, passes a
+ * descriptor on, or maps executable memory; never io_uring, which would carry calls past this
+ * filter.
  */
 #include "broker/sandbox/seccomp_table.h"
 
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,6 +63,10 @@ _Static_assert(sizeof(void *) == 8, "the filter is written for 64-bit calls");
         ALLOW_IF(SYS_ioctl, reason_, IS(0, VTD_WORKER_FD_IOMMU), IS(1, number_))
 #define DEVICE_CALL(number_, reason_) ALLOW_IF(SYS_ioctl, reason_, IS(1, number_))
 
+/* send() of bytes alone, to the other end of a fixed socket. */
+#define SEND_ON(fd_, reason_)                                                                      \
+        ALLOW_IF(SYS_sendto, reason_, IS(0, fd_), IS(3, MSG_DONTWAIT | MSG_NOSIGNAL), IS(4, 0))
+
 /* mmap() of memory that cannot become code. */
 #define ALLOW_MAP(flags_, reason_)                                                                 \
         ALLOW_IF(SYS_mmap, reason_, ONLY_BITS(2, PROT_READ | PROT_WRITE), IS(3, flags_))
@@ -68,8 +74,9 @@ _Static_assert(sizeof(void *) == 8, "the filter is written for 64-bit calls");
 static const struct vtd_seccomp_row base_rows[] = {
         ALLOW_IF(SYS_recvmsg, "records of vtd-brokerd", IS(0, VTD_WORKER_FD_CONTROL)),
         ALLOW_IF(SYS_recvmsg, "requests", IS(0, VTD_WORKER_FD_CONNECTION)),
-        ALLOW_IF(SYS_sendmsg, "records for vtd-brokerd", IS(0, VTD_WORKER_FD_CONTROL)),
-        ALLOW_IF(SYS_sendmsg, "replies", IS(0, VTD_WORKER_FD_CONNECTION)),
+        /* Never sendmsg(): it would hand the iommufd and the devices to the VMM. */
+        SEND_ON(VTD_WORKER_FD_CONTROL, "records for vtd-brokerd"),
+        SEND_ON(VTD_WORKER_FD_CONNECTION, "replies"),
         ALLOW(SYS_epoll_wait, "event loop"),
         ALLOW(SYS_epoll_pwait, "event loop of newer libuv"),
         ALLOW(SYS_epoll_ctl, "event loop: back-pressure"),

@@ -14,6 +14,7 @@ enum {
         VTD_SUPERVISOR_E_HELD = 1,
         VTD_SUPERVISOR_E_MISSING,
         VTD_SUPERVISOR_E_GROUP,
+        VTD_SUPERVISOR_E_BRIDGE,
 };
 
 struct vtd_supervisor {
@@ -29,8 +30,8 @@ void vtd_supervisor_deinit(struct vtd_supervisor *supervisor);
 
 /*
  * Asks for the device policy.devices[@index] and waits for the answer.  The caller owns *@fd.
- * Returns 0; VTD_SUPERVISOR_E_HELD, _MISSING, _GROUP; a negative errno when the channel is lost,
- * after which the worker must end.
+ * Returns 0; VTD_SUPERVISOR_E_HELD, _MISSING, _GROUP, _BRIDGE; a negative errno when the channel is
+ * lost, after which the worker must end.
  */
 int vtd_supervisor_open_device(struct vtd_supervisor *supervisor, uint32_t index, int *fd);
 

@@ -31,7 +31,7 @@ static int set_up(void **state)
         assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
         reader->read_fd = fds[0];
         reader->write_fd = fds[1];
-        vtd_audit_log_init(&reader->log, fds[1]);
+        vtd_audit_log_init(&reader->log, fds[1], NULL);
         vtd_audit_source_init(&reader->source, "blue", "blue.policy", 3);
         *state = reader;
         return 0;
@@ -246,6 +246,11 @@ static void test_rate_of_one_vm_is_limited(void **state)
                 lines += drain(reader);
         }
         assert_true(lines >= 10000 && lines < 30000);
+        /* A token may just have come in: the next line is to follow a lost one. */
+        while (reader->source.lost == 0) {
+                vtd_audit_log_record(&reader->log, &reader->source, &record);
+                (void)drain(reader);
+        }
         record.status = VTD_STATUS_DENIED;
         record.reason = VTD_REASON_DEVICE_NOT_GRANTED;
         vtd_audit_log_record(&reader->log, &reader->source, &record);
@@ -254,22 +259,112 @@ static void test_rate_of_one_vm_is_limited(void **state)
         assert_non_null(strstr(text, "\"lost\":"));
 }
 
+/* A VMM that provokes refusals hides neither what happened to its devices nor its VM's end. */
+static void test_flood_of_refusals_hides_no_event(void **state)
+{
+        struct reader *reader = *state;
+        const struct vtd_control_audit refusal = {.kind = VTD_AUDIT_REQUEST,
+                                                  .code = VTD_REQUEST_PLUG_DEVICE,
+                                                  .status = VTD_STATUS_DENIED,
+                                                  .reason = VTD_REASON_DEVICE_NOT_GRANTED};
+        const struct vtd_control_audit blocked = {.kind = VTD_AUDIT_EVENT,
+                                                  .code = VTD_AUDIT_EVENT_BLOCKED};
+        char text[2048];
+
+        for (size_t i = 0; i < 2000; i++) {
+                vtd_audit_log_record(&reader->log, &reader->source, &refusal);
+                (void)drain(reader);
+        }
+        vtd_audit_log_record(&reader->log, &reader->source, &blocked);
+        read_text(reader, text, sizeof(text));
+        assert_non_null(strstr(text, "\"event\":\"blocked\""));
+        assert_non_null(strstr(text, "\"lost\":"));
+        for (size_t i = 0; i < 2000; i++) {
+                vtd_audit_log_record(&reader->log, &reader->source, &blocked);
+                (void)drain(reader);
+        }
+        assert_true(reader->source.lost > 0);
+        vtd_audit_log_event(
+                &reader->log, &reader->source,
+                &(const struct vtd_audit_event_line){.event = "worker-ended", .ending = true});
+        read_text(reader, text, sizeof(text));
+        assert_non_null(strstr(text, "worker-ended"));
+        assert_non_null(strstr(text, "\"lost\":"));
+}
+
+/* Others may write to the same pipe: each write of ours begins and ends with a line. */
+static void test_lines_are_never_written_in_parts(void **state)
+{
+        struct reader *reader = *state;
+        const struct vtd_control_audit record = {.kind = VTD_AUDIT_REQUEST,
+                                                 .code = VTD_REQUEST_GET_STATS};
+        char text[65536];
+        ssize_t length;
+
+        for (size_t i = 0; i < 3000; i++)
+                vtd_audit_log_record(&reader->log, &reader->source, &record);
+        assert_true(reader->log.used > sizeof(text));
+        for (;;) {
+                length = read(reader->read_fd, text, sizeof(text));
+                if (length <= 0)
+                        break;
+                assert_int_equal(text[0], '{');
+                assert_int_equal(text[length - 1], '\n');
+                vtd_audit_log_flush(&reader->log);
+        }
+        assert_int_equal(errno, EAGAIN);
+        assert_int_equal(reader->log.used, 0);
+}
+
+/* A full disk gets room again: what waits is kept, what does not fit is counted. */
+static void test_full_disk_loses_nothing_uncounted(void **state)
+{
+        struct reader *reader = *state;
+        const struct vtd_control_audit record = {.kind = VTD_AUDIT_REQUEST,
+                                                 .code = VTD_REQUEST_GET_STATS};
+        VTD_CLEANUP_FD int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+        size_t written = 9000;
+
+        assert_true(full >= 0);
+        vtd_audit_log_init(&reader->log, full, NULL);
+        for (size_t i = 0; i < written; i++)
+                vtd_audit_log_record(&reader->log, &reader->source, &record);
+        assert_true(reader->source.lost > 0);
+        reader->log.fd = reader->write_fd;
+        assert_int_equal(drain(reader) + reader->source.lost, written);
+}
+
+static void count_line(void *opaque, enum vtd_log_level level, const char *line)
+{
+        size_t *count = opaque;
+
+        assert_int_equal(level, VTD_LOG_ERROR);
+        assert_non_null(strstr(line, "nobody reads"));
+        (*count)++;
+}
+
 static void test_reader_that_is_gone_is_survived(void **state)
 {
         struct reader *reader = *state;
         const struct vtd_control_audit record = {.kind = VTD_AUDIT_EVENT,
                                                  .code = VTD_AUDIT_EVENT_BLOCKED};
+        size_t reports = 0;
+        struct vtd_log report = {.sink = count_line, .opaque = &reports, .threshold = VTD_LOG_INFO};
         int pair[2];
 
         reader->read_fd = vtd_close(reader->read_fd);
+        vtd_audit_log_init(&reader->log, reader->write_fd, &report);
         vtd_audit_log_record(&reader->log, &reader->source, &record);
         assert_int_equal(reader->log.used, 0);
+        vtd_audit_log_record(&reader->log, &reader->source, &record);
+        assert_int_equal(reports, 1);
         /* The same for a socket, as the journal's: no SIGPIPE. */
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         (void)close(pair[0]);
-        vtd_audit_log_init(&reader->log, pair[1]);
+        vtd_audit_log_init(&reader->log, pair[1], &report);
         vtd_audit_log_record(&reader->log, &reader->source, &record);
         assert_int_equal(reader->log.used, 0);
+        assert_int_equal(reports, 2);
         (void)close(pair[1]);
 }
 
@@ -287,6 +382,9 @@ int main(void)
                 TEST(test_loss_is_said_in_the_next_line),
                 TEST(test_slow_reader_loses_lines_that_are_counted),
                 TEST(test_rate_of_one_vm_is_limited),
+                TEST(test_flood_of_refusals_hides_no_event),
+                TEST(test_lines_are_never_written_in_parts),
+                TEST(test_full_disk_loses_nothing_uncounted),
                 TEST(test_reader_that_is_gone_is_survived),
         };
 

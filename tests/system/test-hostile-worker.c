@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a taken-over worker can do to vtd-brokerd over its control channel: nothing but end itself.
+ * The worker program of this run is this very file, which misbehaves as its tenant's name says.
+ */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/control/control.h"
+#include "shared/checked.h"
+#include "shared/cleanup.h"
+#include "tests/system/broker-run.h"
+#include "tests/system/raw-client.h"
+
+#define WORKER "vtd-broker-worker-sim"
+
+struct behaviour {
+        const char *tenant;
+        void (*act)(void);
+        const char *end; /* in the audit line worker-ended */
+        int64_t within_ms;
+};
+
+static void send_type(uint32_t type, uint32_t index)
+{
+        union vtd_control_record record = {.header = {.type = type}};
+
+        if (type == VTD_CONTROL_READY) {
+                record.ready.landlock_abi = 6;
+                record.ready.seccomp_rules = 1;
+        } else if (type == VTD_CONTROL_OPEN_DEVICE || type == VTD_CONTROL_CLOSE_DEVICE) {
+                record.open_device.index = index;
+        }
+        while (vtd_control_send(VTD_WORKER_FD_CONTROL, &record, -1) == VTD_CONTROL_E_AGAIN)
+                (void)poll(NULL, 0, 1);
+}
+
+static void act_ready_twice(void)
+{
+        send_type(VTD_CONTROL_READY, 0);
+}
+
+static void act_greeted_twice(void)
+{
+        send_type(VTD_CONTROL_GREETED, 0);
+        send_type(VTD_CONTROL_GREETED, 0);
+}
+
+static void act_open_too_early(void)
+{
+        send_type(VTD_CONTROL_OPEN_DEVICE, 0);
+}
+
+static void act_open_out_of_range(void)
+{
+        send_type(VTD_CONTROL_GREETED, 0);
+        send_type(VTD_CONTROL_OPEN_DEVICE, 1);
+}
+
+static void act_open_twice(void)
+{
+        send_type(VTD_CONTROL_GREETED, 0);
+        send_type(VTD_CONTROL_OPEN_DEVICE, 0);
+        send_type(VTD_CONTROL_OPEN_DEVICE, 0);
+}
+
+static void act_close_unopened(void)
+{
+        send_type(VTD_CONTROL_GREETED, 0);
+        send_type(VTD_CONTROL_CLOSE_DEVICE, 0);
+}
+
+static void act_pong_unasked(void)
+{
+        send_type(VTD_CONTROL_PONG, 0);
+}
+
+static void act_oversized(void)
+{
+        static char record[65536];
+
+        ((struct vtd_control_header *)(void *)record)->type = VTD_CONTROL_AUDIT;
+        (void)send(VTD_WORKER_FD_CONTROL, record, sizeof(record), MSG_NOSIGNAL);
+}
+
+static void act_descriptor(void)
+{
+        union vtd_control_record record = {.header = {.type = VTD_CONTROL_GREETED}};
+
+        (void)vtd_control_send(VTD_WORKER_FD_CONTROL, &record, STDIN_FILENO);
+}
+
+static void act_silent(void)
+{
+}
+
+/* As fast as it can, for as long as it lives. */
+__attribute__((noreturn)) static void act_flood(void)
+{
+        union vtd_control_record audit = {.audit = {.header = {.type = VTD_CONTROL_AUDIT},
+                                                    .kind = VTD_AUDIT_EVENT,
+                                                    .code = VTD_AUDIT_EVENT_BLOCKED}};
+        union vtd_control_record text = {
+                .log = {.header = {.type = VTD_CONTROL_LOG}, .level = 3, .length = 1, .text = "x"}};
+
+        for (;;) {
+                (void)vtd_control_send(VTD_WORKER_FD_CONTROL, &audit, -1);
+                (void)vtd_control_send(VTD_WORKER_FD_CONTROL, &text, -1);
+        }
+}
+
+static const struct behaviour behaviours[] = {
+        {"ready-twice", act_ready_twice, "READY out of turn", 5000},
+        {"greeted-twice", act_greeted_twice, "GREETED out of turn", 5000},
+        {"open-too-early", act_open_too_early, "OPEN_DEVICE out of turn", 5000},
+        {"open-out-of-range", act_open_out_of_range, "OPEN_DEVICE out of turn", 5000},
+        {"open-twice", act_open_twice, "OPEN_DEVICE out of turn", 5000},
+        {"close-unopened", act_close_unopened, "CLOSE_DEVICE out of turn", 5000},
+        {"pong-unasked", act_pong_unasked, "PONG out of turn", 5000},
+        {"oversized", act_oversized, "breaks the control protocol", 5000},
+        {"descriptor", act_descriptor, "breaks the control protocol", 5000},
+        {"silent", act_silent, "it did not greet", 20000},
+};
+
+/* The worker: gets START, says READY, misbehaves, and answers PING for ever. */
+static int work(void)
+{
+        union vtd_control_record record = {0};
+        struct pollfd control = {.fd = VTD_WORKER_FD_CONTROL, .events = POLLIN};
+
+        if (recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) <= 0)
+                return 1;
+        send_type(VTD_CONTROL_READY, 0);
+        if (strcmp(record.start.policy.tenant, "flood") == 0)
+                act_flood();
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(behaviours); i++)
+                if (strcmp(record.start.policy.tenant, behaviours[i].tenant) == 0)
+                        behaviours[i].act();
+        while (poll(&control, 1, -1) == 1 &&
+               recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) > 0)
+                if (record.header.type == VTD_CONTROL_PING)
+                        send_type(VTD_CONTROL_PONG, 0);
+        return 0;
+}
+
+struct world {
+        struct broker_run run;
+        char build[64];
+};
+
+static void copy_program(const char *from, const char *to)
+{
+        VTD_CLEANUP_FD int in = open(from, O_RDONLY | O_CLOEXEC);
+        VTD_CLEANUP_FD int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+        char buffer[65536];
+        ssize_t length;
+
+        assert_true(in >= 0 && out >= 0);
+        while ((length = read(in, buffer, sizeof(buffer))) > 0)
+                assert_int_equal(write(out, buffer, (size_t)length), length);
+        assert_int_equal(length, 0);
+}
+
+static void add_tenant(struct world *world, const char *name)
+{
+        char file[64], text[512];
+
+        (void)snprintf(file, sizeof(file), "%s.policy", name);
+        (void)snprintf(text, sizeof(text),
+                       "format = 1\n[tenant]\nname = %s\nuid = %u\nvms = 4\n"
+                       "[vm]\ndevices = 1\nmemory = 64MiB\nmodes = passthrough\n"
+                       "[device edu0]\nsimulated = edu\n",
+                       name, (unsigned)geteuid());
+        assert_int_equal(broker_run_add_policy(&world->run, file, text), 0);
+}
+
+static int set_up(void **state)
+{
+        struct world *world = calloc(1, sizeof(*world));
+        struct broker_run_config config = {.host = "simulated", .audit_level = "refusals"};
+        char path[128], broker[512];
+
+        assert_non_null(world);
+        assert_int_equal(broker_run_prepare(&world->run), 0);
+        (void)snprintf(world->build, sizeof(world->build), "/tmp/vtd-hostile-XXXXXX");
+        assert_non_null(mkdtemp(world->build));
+        assert_int_equal(chmod(world->build, 0755), 0);
+        (void)snprintf(path, sizeof(path), "%s/broker", world->build);
+        assert_int_equal(mkdir(path, 0755), 0);
+        (void)snprintf(path, sizeof(path), "%s/broker/" WORKER, world->build);
+        copy_program("/proc/self/exe", path);
+        (void)snprintf(path, sizeof(path), "%s/broker/vtd-brokerd", world->build);
+        (void)snprintf(broker, sizeof(broker), "%s/broker/vtd-brokerd", getenv("VTD_BUILD"));
+        assert_int_equal(symlink(broker, path), 0);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(behaviours); i++)
+                add_tenant(world, behaviours[i].tenant);
+        add_tenant(world, "flood");
+        config.build = world->build;
+        if (broker_run_start(&world->run, &config) < 0)
+                fail_msg("%s", world->run.message);
+        *state = world;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        static const char *const names[] = {"broker/" WORKER, "broker/vtd-brokerd"};
+        struct world *world = *state;
+        char path[128];
+        int result = broker_run_stop(&world->run);
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(names); i++) {
+                (void)snprintf(path, sizeof(path), "%s/%s", world->build, names[i]);
+                (void)unlink(path);
+        }
+        (void)snprintf(path, sizeof(path), "%s/broker", world->build);
+        (void)rmdir(path);
+        (void)rmdir(world->build);
+        free(world);
+        return result;
+}
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void connect_to(struct world *world, const char *tenant, struct raw_client *client)
+{
+        char path[128];
+
+        broker_run_socket_path(&world->run, tenant, path, sizeof(path));
+        assert_int_equal(raw_connect(client, path), 0);
+}
+
+/* Waits for @event of @tenant whose text contains @text. */
+static void wait_for(struct world *world, const char *tenant, const char *event, const char *text,
+                     int64_t within_ms)
+{
+        int64_t deadline = now_ms() + within_ms;
+        size_t next = 0;
+
+        do {
+                for (; next < world->run.n_lines; next++) {
+                        const char *line = world->run.lines[next];
+
+                        if (audit_is(line, "tenant", tenant) && audit_is(line, "event", event) &&
+                            strstr(line, text))
+                                return;
+                }
+                broker_run_read_audit(&world->run, 50);
+        } while (now_ms() < deadline);
+        fail_msg("no %s of %s with \"%s\"", event, tenant, text);
+}
+
+static void test_a_record_out_of_turn_ends_its_worker(void **state)
+{
+        struct world *world = *state;
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(behaviours); i++) {
+                struct raw_client client = {.fd = -1};
+
+                connect_to(world, behaviours[i].tenant, &client);
+                wait_for(world, behaviours[i].tenant, "worker-ended", behaviours[i].end,
+                         behaviours[i].within_ms);
+                raw_close(&client);
+        }
+}
+
+/* Two that flood keep nobody waiting: others get their worker, and it its answers. */
+static void test_flooding_workers_hold_up_nobody(void **state)
+{
+        struct world *world = *state;
+        struct raw_client floods[2], client = {.fd = -1};
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(floods); i++)
+                connect_to(world, "flood", &floods[i]);
+        wait_for(world, "flood", "worker-ready", "", 5000);
+        connect_to(world, "open-twice", &client);
+        wait_for(world, "open-twice", "worker-ended", "OPEN_DEVICE out of turn", 8000);
+        raw_close(&client);
+        /* They never read PING. */
+        wait_for(world, "flood", "worker-ended", "it did not answer", 20000);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(floods); i++)
+                raw_close(&floods[i]);
+}
+
+#define TEST(name_) cmocka_unit_test_setup_teardown(name_, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(test_a_record_out_of_turn_ends_its_worker),
+                TEST(test_flooding_workers_hold_up_nobody),
+        };
+
+        if (argc == 1 && strcmp(argv[0], WORKER) == 0)
+                _exit(work());
+        return cmocka_run_group_tests_name("hostile-worker", tests, NULL, NULL);
+}
