@@ -108,6 +108,7 @@ enum vtd_audit_event {
         VTD_AUDIT_EVENT_BLOCKED,              /* every device blocked */
         VTD_AUDIT_EVENT_RELEASED,             /* memory unmapped, tables gone, devices closed */
         VTD_AUDIT_EVENT_BINDING_BLOCKED,      /* a failed host call left one attachment blocked */
+        VTD_AUDIT_EVENT_READ_ONLY_SKIPPED,    /* memory that cannot be written: an empty mapping */
         VTD_AUDIT_EVENT_END,
 };
 

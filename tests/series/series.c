@@ -127,7 +127,8 @@ void series_start(struct series *series)
                    "first-stage-tables = 8\nmodes = passthrough, first-stage\n");
         add_policy(series, SERIES_STRICT, "first-stage-tables = 2\nmodes = first-stage\n");
         add_policy(series, SERIES_SKIP,
-                   "first-stage-tables = 8\nmodes = passthrough, first-stage\n");
+                   "first-stage-tables = 8\nmodes = passthrough, first-stage\n"
+                   "erratum-772415 = skip\n");
         if (broker_run_start(&series->broker, &series->config) < 0)
                 series_bail_out("%s", series->broker.message);
 }
