@@ -55,7 +55,7 @@ struct vtd_policy_limit {
 
 enum vtd_policy_source {
         VTD_POLICY_SOURCE_PCI = 1,       /* address is "0000:00:04.0" */
-        VTD_POLICY_SOURCE_SIMULATED = 2, /* address is the model: "edu" */
+        VTD_POLICY_SOURCE_SIMULATED = 2, /* address is the model: "edu", ... */
 };
 
 struct vtd_policy_device {

@@ -23,7 +23,8 @@
                 .line_offset = offsetof(struct vtd_policy, limits[index].line)
 
 static const struct vtd_schema_word width_words[] = {{"48", 48}, {"57", 57}, {NULL, 0}};
-static const struct vtd_schema_word model_words[] = {{"edu", 1}, {NULL, 0}};
+static const struct vtd_schema_word model_words[] = {
+        {"edu", 1}, {"edu-pasid", 2}, {"edu-noncoherent", 3}, {NULL, 0}};
 static const struct vtd_schema_word mode_words[] = {
         {"passthrough", VTD_POLICY_MODE_PASSTHROUGH},
         {"first-stage", VTD_POLICY_MODE_FIRST_STAGE},

@@ -1,40 +1,111 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attachments and invalidation: see objects.h.  A device has two states, as in the kernel: what the
- * core has on record, and what the unit does.  They differ after a failed attach.  No system calls.
+ * Attachments and invalidation: see objects.h.  An attachment has two states, as in the kernel: what
+ * the core has on record, and what the unit does.  They differ after a failed attach.  No system
+ * calls.
  */
 #include "broker/host_sim/objects.h"
 
 #include "shared/checked.h"
-
-#define CAP_FS5LP (UINT64_C(1) << 60)
-#define ECAP_SRS  (UINT64_C(1) << 31)
-#define ECAP_EAFS (UINT64_C(1) << 34)
 
 bool vtd_sim_ioas_is_attached(const struct vtd_sim_objects *objects, uint32_t ioas)
 {
         for (size_t i = 0; i < VTD_SIM_OBJECTS; i++) {
                 const struct vtd_sim_object *object = &objects->rows[i];
 
-                if (object->kind == VTD_SIM_DEVICE && object->device.hwpt != 0 &&
-                    objects->rows[object->device.hwpt - 1].hwpt.ioas == ioas)
+                if (object->kind == VTD_SIM_DEVICE && object->device.rid.hwpt != 0 &&
+                    objects->rows[object->device.rid.hwpt - 1].hwpt.ioas == ioas)
                         return true;
         }
         return false;
 }
 
-/* The unit's entry is torn down: what was cached of its domain goes with it. */
-static void block(struct vtd_sim_objects *objects, struct vtd_sim_device *device)
+bool vtd_sim_device_has_pasids(const struct vtd_sim_objects *objects, uint32_t device)
 {
-        if (device->translation.kind == VTD_SIM_NESTED)
-                vtd_sim_cache_drop_table(&objects->iommu.cache, device->translation.tag);
-        device->translation = (struct vtd_sim_translation){.kind = VTD_SIM_BLOCKED};
+        for (size_t i = 0; i < objects->n_pasids; i++)
+                if (objects->pasids[i].device == device)
+                        return true;
+        return false;
 }
 
-int vtd_sim_attach_begin(struct vtd_sim_objects *objects, uint32_t device, uint32_t hwpt, bool *gap)
+/* NULL: nothing is attached.  @device exists. */
+static struct vtd_sim_attachment *attachment_find(struct vtd_sim_objects *objects, uint32_t device,
+                                                  uint32_t pasid)
 {
-        struct vtd_sim_object *object = vtd_sim_object_find(objects, VTD_SIM_DEVICE, device);
+        struct vtd_sim_attachment *rid = &objects->rows[device - 1].device.rid;
+
+        if (pasid == VTD_NO_PASID)
+                return rid->hwpt != 0 ? rid : NULL;
+        for (size_t i = 0; i < objects->n_pasids; i++)
+                if (objects->pasids[i].device == device && objects->pasids[i].pasid == pasid)
+                        return &objects->pasids[i];
+        return NULL;
+}
+
+struct vtd_sim_translation vtd_sim_translation_of(struct vtd_sim_objects *objects, uint32_t device,
+                                                  uint32_t pasid)
+{
+        const struct vtd_sim_attachment *attachment = attachment_find(objects, device, pasid);
+
+        return attachment ? attachment->translation
+                          : (struct vtd_sim_translation){.kind = VTD_SIM_BLOCKED};
+}
+
+/* The unit's entry is torn down: what was cached of its domain goes with it. */
+static void block(struct vtd_sim_objects *objects, struct vtd_sim_attachment *attachment)
+{
+        if (attachment->translation.kind == VTD_SIM_NESTED)
+                vtd_sim_cache_drop_table(&objects->iommu.cache, attachment->translation.tag);
+        attachment->translation = (struct vtd_sim_translation){.kind = VTD_SIM_BLOCKED};
+}
+
+/* Whether the unit of @device can walk the second stage of @table. */
+static bool is_compatible(const struct vtd_sim_objects *objects,
+                          const struct vtd_sim_device *device, const struct vtd_sim_object *table)
+{
+        const struct vtd_sim_unit *unit = vtd_sim_unit_of(device->identity.model);
+        const struct vtd_sim_hwpt *second = table->hwpt.parent != 0
+                                                    ? &objects->rows[table->hwpt.parent - 1].hwpt
+                                                    : &table->hwpt;
+
+        return (!second->coherent || vtd_sim_unit_is_coherent(unit)) &&
+               (!second->snooped || vtd_sim_unit_controls_snooping(unit));
+}
+
+/* What the core checks before it touches anything. */
+static int judge_rid(const struct vtd_sim_objects *objects, uint32_t device,
+                     const struct vtd_sim_object *table)
+{
+        if (!table->hwpt.pasid_compatible && vtd_sim_device_has_pasids(objects, device))
+                return VTD_HOST_E_INVALID;
+        /* The device's reserved range enters the IOAS first; what is mapped there refuses it. */
+        if (vtd_sim_memory_overlaps(&objects->iommu.memory, table->hwpt.ioas, VTD_SIM_MSI_START,
+                                    VTD_SIM_MSI_LAST))
+                return VTD_HOST_E_INVALID;
+        return 0;
+}
+
+/* What the core checks, and then the driver as far as it does so before it tears down. */
+static int judge_pasid(const struct vtd_sim_objects *objects, const struct vtd_sim_device *device,
+                       uint32_t pasid, const struct vtd_sim_object *table)
+{
+        uint32_t rid = device->rid.hwpt;
+
+        if (!table->hwpt.pasid_compatible ||
+            (rid != 0 && !objects->rows[rid - 1].hwpt.pasid_compatible))
+                return VTD_HOST_E_INVALID;
+        if (pasid >> device->identity.model->pasid_bits != 0)
+                return VTD_HOST_E_INVALID;
+        return is_compatible(objects, device, table) ? 0 : VTD_HOST_E_INVALID;
+}
+
+int vtd_sim_attach_begin(struct vtd_sim_objects *objects, uint32_t device, uint32_t pasid,
+                         uint32_t hwpt, bool *gap)
+{
+        const struct vtd_sim_object *object = vtd_sim_object_find(objects, VTD_SIM_DEVICE, device);
         const struct vtd_sim_object *table = vtd_sim_object_find(objects, VTD_SIM_HWPT, hwpt);
+        struct vtd_sim_attachment *old;
+        int result;
 
         *gap = false;
         if (!object)
@@ -45,61 +116,87 @@ int vtd_sim_attach_begin(struct vtd_sim_objects *objects, uint32_t device, uint3
 
                 return other_kind ? VTD_HOST_E_INVALID : VTD_HOST_E_ABSENT;
         }
-        if (object->device.hwpt == hwpt)
+        old = attachment_find(objects, device, pasid);
+        if (old && old->hwpt == hwpt)
                 return 0;
-        /* The device's reserved range enters the IOAS first; what is mapped there refuses it. */
-        if (vtd_sim_memory_overlaps(&objects->iommu.memory, table->hwpt.ioas, VTD_SIM_MSI_START,
-                                    VTD_SIM_MSI_LAST))
-                return VTD_HOST_E_INVALID;
-        *gap = object->device.translation.kind != VTD_SIM_BLOCKED;
-        block(objects, &object->device);
+        if (pasid == VTD_NO_PASID)
+                result = judge_rid(objects, device, table);
+        else
+                result = judge_pasid(objects, &object->device, pasid, table);
+        if (result)
+                return result;
+        if (!old && pasid != VTD_NO_PASID && objects->n_pasids == VTD_ARRAY_SIZE(objects->pasids))
+                return VTD_HOST_E_LIMIT;
+        if (old) {
+                *gap = old->translation.kind != VTD_SIM_BLOCKED;
+                block(objects, old);
+        }
         return 0;
 }
 
 /* What the driver checks when it writes the unit's entry. */
-static bool config_is_accepted(const struct vtd_host_first_stage *config)
+static bool config_is_accepted(const struct vtd_host_first_stage *config,
+                               const struct vtd_sim_unit *unit)
 {
         if (config->address_width != 48 &&
-            !(config->address_width == 57 && (vtd_sim_cap() & CAP_FS5LP)))
+            !(config->address_width == 57 && vtd_sim_unit_has_five_levels(unit)))
                 return false;
-        if ((config->flags & VTD_FIRST_STAGE_SRE) && !(vtd_sim_ecap() & ECAP_SRS))
+        if ((config->flags & VTD_FIRST_STAGE_SRE) && !vtd_sim_unit_has_supervisor_requests(unit))
                 return false;
-        return !(config->flags & VTD_FIRST_STAGE_EAFE) || (vtd_sim_ecap() & ECAP_EAFS);
+        return !(config->flags & VTD_FIRST_STAGE_EAFE) || vtd_sim_unit_has_extended_accessed(unit);
 }
 
-int vtd_sim_attach_finish(struct vtd_sim_objects *objects, uint32_t device, uint32_t hwpt)
+int vtd_sim_attach_finish(struct vtd_sim_objects *objects, uint32_t device, uint32_t pasid,
+                          uint32_t hwpt)
 {
         struct vtd_sim_device *target = &objects->rows[device - 1].device;
+        struct vtd_sim_attachment *attachment = attachment_find(objects, device, pasid);
+        const struct vtd_sim_model *model = target->identity.model;
         struct vtd_sim_object *table = &objects->rows[hwpt - 1];
 
         /* What the core has on record is not looked at again, even if the unit blocks by now. */
-        if (target->hwpt == hwpt)
+        if (attachment && attachment->hwpt == hwpt)
                 return 0;
-        if (table->hwpt.parent != 0 && !config_is_accepted(&table->hwpt.config))
+        if (!is_compatible(objects, target, table))
                 return VTD_HOST_E_INVALID;
-        if (target->hwpt != 0)
-                objects->rows[target->hwpt - 1].users--;
+        if (table->hwpt.parent != 0 &&
+            !config_is_accepted(&table->hwpt.config, vtd_sim_unit_of(model)))
+                return VTD_HOST_E_INVALID;
+        if (attachment)
+                objects->rows[attachment->hwpt - 1].users--;
+        else if (pasid == VTD_NO_PASID)
+                attachment = &target->rid;
+        else
+                attachment = &objects->pasids[objects->n_pasids++];
         table->users++;
-        target->hwpt = hwpt;
-        target->translation = (struct vtd_sim_translation){
-                .kind = table->hwpt.parent != 0 ? VTD_SIM_NESTED : VTD_SIM_SECOND_STAGE,
-                .ioas = table->hwpt.ioas,
-                .tag = table->hwpt.tag,
-                .root = table->hwpt.config.root,
+        *attachment = (struct vtd_sim_attachment){
+                .device = device,
+                .pasid = pasid,
+                .hwpt = hwpt,
+                .translation = {.kind = table->hwpt.parent != 0 ? VTD_SIM_NESTED
+                                                                : VTD_SIM_SECOND_STAGE,
+                                .ioas = table->hwpt.ioas,
+                                .tag = table->hwpt.tag + model->unit,
+                                .root = table->hwpt.config.root},
         };
         return 0;
 }
 
-int vtd_sim_detach(struct vtd_sim_objects *objects, uint32_t device)
+int vtd_sim_detach(struct vtd_sim_objects *objects, uint32_t device, uint32_t pasid)
 {
-        struct vtd_sim_object *object = vtd_sim_object_find(objects, VTD_SIM_DEVICE, device);
+        struct vtd_sim_attachment *attachment;
 
-        if (!object)
+        if (!vtd_sim_object_find(objects, VTD_SIM_DEVICE, device))
                 return VTD_HOST_E_ABSENT;
-        block(objects, &object->device);
-        if (object->device.hwpt != 0)
-                objects->rows[object->device.hwpt - 1].users--;
-        object->device.hwpt = 0;
+        attachment = attachment_find(objects, device, pasid);
+        if (!attachment)
+                return 0;
+        block(objects, attachment);
+        objects->rows[attachment->hwpt - 1].users--;
+        if (pasid != VTD_NO_PASID)
+                *attachment = objects->pasids[--objects->n_pasids];
+        else
+                *attachment = (struct vtd_sim_attachment){0};
         return 0;
 }
 
@@ -143,8 +240,10 @@ int vtd_sim_invalidate(struct vtd_sim_objects *objects, uint32_t id,
         if (object->hwpt.parent == 0)
                 return VTD_HOST_E_INVALID;
         for (size_t i = 0; i < count; i++) {
-                if (!invalidate_entry(&objects->iommu.cache, object->hwpt.tag, &entries[i]))
-                        return VTD_HOST_E_INVALID;
+                for (uint32_t unit = 0; unit < VTD_SIM_UNITS; unit++)
+                        if (!invalidate_entry(&objects->iommu.cache, object->hwpt.tag + unit,
+                                              &entries[i]))
+                                return VTD_HOST_E_INVALID;
                 (*done)++;
         }
         return 0;

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,18 +22,18 @@
 #define FILE_SEALS         (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define FILE_SEALS_REFUSED (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 
-#define MODEL_EDU 1u
-
 _Static_assert(sizeof(struct vtd_sim_device_file) <= FILE_SIZE, "the state fits the file");
 
 int vtd_sim_device_create(const char *model, int *fd)
 {
-        const struct vtd_sim_device_file initial = {.magic = FILE_MAGIC, .model = MODEL_EDU};
+        const struct vtd_sim_model *known = vtd_sim_model_named(model);
+        struct vtd_sim_device_file initial = {.magic = FILE_MAGIC};
         VTD_CLEANUP_FD int created = -1;
         ssize_t written;
 
-        if (strcmp(model, "edu") != 0)
+        if (!known)
                 return VTD_SIM_E_MODEL;
+        initial.model = known->number;
         created = memfd_create("vtd-sim-edu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (created < 0)
                 return vtd_errno();
@@ -67,7 +66,8 @@ int vtd_sim_device_map(int fd, struct vtd_sim_device_file **out,
         file = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (file == MAP_FAILED)
                 return errno == EACCES ? VTD_SIM_E_FOREIGN : vtd_errno();
-        if (file->magic != FILE_MAGIC || file->model != MODEL_EDU) {
+        identity->model = vtd_sim_model_numbered(file->model);
+        if (file->magic != FILE_MAGIC || !identity->model) {
                 vtd_sim_device_unmap(file);
                 return VTD_SIM_E_FOREIGN;
         }

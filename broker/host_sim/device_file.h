@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "broker/host_sim/edu.h"
+#include "broker/host_sim/models.h"
 
 enum {
         VTD_SIM_E_MODEL = 1,   /* no such model */
@@ -27,14 +28,15 @@ struct vtd_sim_device_file {
         struct vtd_sim_edu edu;
 };
 
-/* Which device a descriptor stands for, whatever its number. */
+/* Which device a descriptor stands for, whatever its number, and of what kind it is. */
 struct vtd_sim_device_identity {
+        const struct vtd_sim_model *model;
         dev_t dev;
         ino_t ino;
 };
 
 /*
- * Creates a device of @model ("edu") in the state after a reset.  The caller owns *@fd, which is
+ * Creates a device of @model (a name of models.c) in the state after a reset.  The caller owns *@fd, which is
  * close-on-exec.  Returns 0, VTD_SIM_E_MODEL, a negative errno.
  */
 int vtd_sim_device_create(const char *model, int *fd);

@@ -20,6 +20,7 @@
 #define REGISTER_DESTINATION    0x88u
 #define REGISTER_COUNT          0x90u
 #define REGISTER_COMMAND        0x98u
+#define REGISTER_PASID          0xa0u
 
 #define COMMAND_START     UINT64_C(1)
 #define COMMAND_TO_MEMORY UINT64_C(2)
@@ -27,8 +28,13 @@
 
 #define INTERRUPT_DMA_DONE 0x100u
 
-static bool access_is_valid(uint64_t offset, uint32_t width)
+#define PASID_ENABLE (UINT32_C(1) << 31)
+#define PASID_MASK   UINT32_C(0xfffff)
+
+static bool access_is_valid(bool has_pasids, uint64_t offset, uint32_t width)
 {
+        if (offset == REGISTER_PASID && !has_pasids)
+                return false;
         return width == 4 || (width == 8 && offset >= REGISTER_SOURCE);
 }
 
@@ -37,11 +43,12 @@ void vtd_sim_edu_reset(struct vtd_sim_edu *edu)
         memset(edu, 0, sizeof(*edu));
 }
 
-uint64_t vtd_sim_edu_read(const struct vtd_sim_edu *edu, uint64_t offset, uint32_t width)
+uint64_t vtd_sim_edu_read(const struct vtd_sim_edu *edu, bool has_pasids, uint64_t offset,
+                          uint32_t width)
 {
         uint64_t value = UINT64_MAX;
 
-        if (access_is_valid(offset, width)) {
+        if (access_is_valid(has_pasids, offset, width)) {
                 switch (offset) {
                 case REGISTER_IDENTIFICATION:
                         value = IDENTIFICATION;
@@ -63,6 +70,9 @@ uint64_t vtd_sim_edu_read(const struct vtd_sim_edu *edu, uint64_t offset, uint32
                         break;
                 case REGISTER_COMMAND:
                         value = edu->command;
+                        break;
+                case REGISTER_PASID:
+                        value = edu->pasid;
                         break;
                 }
         }
@@ -90,12 +100,16 @@ static void write_engine(struct vtd_sim_edu *edu, uint64_t offset, uint64_t valu
                         edu->moved = 0;
                 }
                 break;
+        case REGISTER_PASID:
+                edu->pasid = (uint32_t)value & (PASID_ENABLE | PASID_MASK);
+                break;
         }
 }
 
-void vtd_sim_edu_write(struct vtd_sim_edu *edu, uint64_t offset, uint32_t width, uint64_t value)
+void vtd_sim_edu_write(struct vtd_sim_edu *edu, bool has_pasids, uint64_t offset, uint32_t width,
+                       uint64_t value)
 {
-        if (!access_is_valid(offset, width))
+        if (!access_is_valid(has_pasids, offset, width))
                 return;
         if (width == 4)
                 value = (uint32_t)value;
@@ -113,6 +127,13 @@ void vtd_sim_edu_write(struct vtd_sim_edu *edu, uint64_t offset, uint32_t width,
                 write_engine(edu, offset, value);
                 break;
         }
+}
+
+uint32_t vtd_sim_edu_pasid(const struct vtd_sim_edu *edu)
+{
+        uint32_t pasid = __atomic_load_n(&edu->pasid, __ATOMIC_RELAXED);
+
+        return (pasid & PASID_ENABLE) ? pasid & PASID_MASK : 0;
 }
 
 void vtd_sim_edu_stop(struct vtd_sim_edu *edu)

@@ -11,11 +11,13 @@
  *   0x24  interrupt status                    0x90  DMA byte count
  *   0x60  raises interrupt status bits        0x98  DMA command: 1 start (reads 1 while running),
  *   0x64  clears interrupt status bits              2 device to memory, 4 status bit when done
+ *                                             0xa0  bit 31 set: DMA carries the PASID in bits 19:0;
+ *                                                   devices that have PASIDs only
  *
  * The device's end of a transfer is its buffer of 4096 bytes at 0x40000, which only DMA reaches; a
  * transfer that leaves the buffer moves nothing.  Interrupts are not delivered.  Differences from
  * QEMU's: no factorial unit, DMA addresses have 64 bits, and a transfer moves in pieces, so that
- * what happens to its translation meanwhile can be observed.
+ * what happens to its translation meanwhile can be observed; it keeps the PASID that it began with.
  */
 #ifndef VTD_BROKER_HOST_SIM_EDU_H
 #define VTD_BROKER_HOST_SIM_EDU_H
@@ -40,14 +42,24 @@ struct vtd_sim_edu {
         uint64_t count;
         uint64_t command;
         uint64_t moved; /* bytes of the running transfer */
+        uint32_t pasid; /* as written to the register */
+        uint32_t reserved;
         uint8_t buffer[VTD_SIM_EDU_BUFFER_SIZE];
 };
 
 void vtd_sim_edu_reset(struct vtd_sim_edu *edu);
 
-/* One access of @width bytes (1, 2, 4, 8); the value read fits them. */
-uint64_t vtd_sim_edu_read(const struct vtd_sim_edu *edu, uint64_t offset, uint32_t width);
-void vtd_sim_edu_write(struct vtd_sim_edu *edu, uint64_t offset, uint32_t width, uint64_t value);
+/*
+ * One access of @width bytes (1, 2, 4, 8); the value read fits them.  @has_pasids: the device has
+ * the PASID register.
+ */
+uint64_t vtd_sim_edu_read(const struct vtd_sim_edu *edu, bool has_pasids, uint64_t offset,
+                          uint32_t width);
+void vtd_sim_edu_write(struct vtd_sim_edu *edu, bool has_pasids, uint64_t offset, uint32_t width,
+                       uint64_t value);
+
+/* The PASID that its DMA carries; 0 for requests without, which PASID 0 is translated like. */
+uint32_t vtd_sim_edu_pasid(const struct vtd_sim_edu *edu);
 
 /* Ends a running transfer; what it has not moved yet stays as it is. */
 void vtd_sim_edu_stop(struct vtd_sim_edu *edu);

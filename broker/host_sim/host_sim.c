@@ -12,8 +12,8 @@
  *   fcntl    F_GET_SEALS
  *   close
  *
- * Not modelled: PASIDs (attaching one does nothing, as on a unit without them), attaching to the id
- * of an IOAS, memory decoding (always on), interrupts, faults.
+ * Not modelled: attaching to the id of an IOAS, memory decoding (always on), interrupts, faults,
+ * caches that make an incoherent page walk or an unsnooped access see old memory.
  */
 #include "broker/host.h"
 
@@ -45,13 +45,23 @@ static struct vtd_sim_device *device_of(struct vtd_host *host, uint32_t id)
         return object ? &object->device : NULL;
 }
 
-static bool step_device(struct vtd_sim_objects *objects, struct vtd_sim_device *device)
+static bool has_pasids(const struct vtd_sim_device *device)
 {
+        return device->identity.model->pasid_bits > 0;
+}
+
+/* @id and @device name the same one. */
+static bool step_device(struct vtd_sim_objects *objects, uint32_t id, struct vtd_sim_device *device)
+{
+        uint32_t pasid = has_pasids(device) ? vtd_sim_edu_pasid(&device->file->edu) : VTD_NO_PASID;
+        struct vtd_sim_translation translation;
+
         if (!device->file->bus_master) {
                 vtd_sim_edu_stop(&device->file->edu);
                 return false;
         }
-        return vtd_sim_edu_step(&device->file->edu, &objects->iommu, &device->translation);
+        translation = vtd_sim_translation_of(objects, id, pasid);
+        return vtd_sim_edu_step(&device->file->edu, &objects->iommu, &translation);
 }
 
 static int sim_bind(struct vtd_host *host, int fd, uint32_t *device)
@@ -74,18 +84,19 @@ static int sim_bind(struct vtd_host *host, int fd, uint32_t *device)
         return 0;
 }
 
-static int sim_device_info(struct vtd_host *host, uint32_t device,
-                           struct vtd_host_device_info *info)
+static int sim_device_info(struct vtd_host *host, uint32_t id, struct vtd_host_device_info *info)
 {
-        if (!device_of(host, device))
+        const struct vtd_sim_device *device = device_of(host, id);
+
+        if (!device)
                 return VTD_HOST_E_ABSENT;
         *info = (struct vtd_host_device_info){
                 .is_vtd = true,
                 .can_reset = true,
                 .erratum_772415 = true, /* the driver says so of every unit */
-                .pasid_bits = 0,
-                .cap = vtd_sim_cap(),
-                .ecap = vtd_sim_ecap(),
+                .pasid_bits = device->identity.model->pasid_bits,
+                .cap = vtd_sim_unit_of(device->identity.model)->cap,
+                .ecap = vtd_sim_unit_of(device->identity.model)->ecap,
                 .region_size = {VTD_SIM_EDU_BAR_SIZE},
         };
         return 0;
@@ -140,20 +151,19 @@ static int sim_unmap(struct vtd_host *host, uint32_t ioas, uint64_t iova, uint64
         return vtd_sim_unmap(objects_of(host), ioas, iova, length);
 }
 
-/* The kernel takes the PASID flag whatever the unit can do; it changes nothing without PASIDs. */
+/* The PASID flag is taken whatever the unit can do. */
 static int sim_second_stage_alloc(struct vtd_host *host, uint32_t device, uint32_t ioas,
                                   bool pasid_compatible, uint32_t *hwpt)
 {
-        (void)pasid_compatible;
-        return vtd_sim_second_stage_alloc(objects_of(host), device, ioas, hwpt);
+        return vtd_sim_second_stage_alloc(objects_of(host), device, ioas, pasid_compatible, hwpt);
 }
 
 static int sim_first_stage_alloc(struct vtd_host *host, uint32_t device, uint32_t parent,
                                  const struct vtd_host_first_stage *config, bool pasid_compatible,
                                  uint32_t *hwpt)
 {
-        (void)pasid_compatible;
-        return vtd_sim_first_stage_alloc(objects_of(host), device, parent, config, hwpt);
+        return vtd_sim_first_stage_alloc(objects_of(host), device, parent, config, pasid_compatible,
+                                         hwpt);
 }
 
 static int sim_destroy(struct vtd_host *host, uint32_t id)
@@ -170,21 +180,17 @@ static int sim_attach(struct vtd_host *host, uint32_t id, uint32_t pasid, uint32
 
         if (!device)
                 return VTD_HOST_E_ABSENT;
-        if (pasid != VTD_NO_PASID)
-                return 0;
-        result = vtd_sim_attach_begin(objects, id, hwpt, &gap);
+        result = vtd_sim_attach_begin(objects, id, pasid, hwpt, &gap);
         if (result)
                 return result;
         for (unsigned i = 0; gap && i < GAP_STEPS; i++)
-                gap = step_device(objects, device);
-        return vtd_sim_attach_finish(objects, id, hwpt);
+                gap = step_device(objects, id, device);
+        return vtd_sim_attach_finish(objects, id, pasid, hwpt);
 }
 
 static int sim_detach(struct vtd_host *host, uint32_t id, uint32_t pasid)
 {
-        if (!device_of(host, id))
-                return VTD_HOST_E_ABSENT;
-        return pasid == VTD_NO_PASID ? vtd_sim_detach(objects_of(host), id) : 0;
+        return vtd_sim_detach(objects_of(host), id, pasid);
 }
 
 static int sim_invalidate(struct vtd_host *host, uint32_t hwpt,
@@ -205,25 +211,27 @@ static int region_check(struct vtd_host *host, uint32_t id, uint32_t region, uin
         return 0;
 }
 
-static int sim_region_read(struct vtd_host *host, uint32_t device, uint32_t region, uint64_t offset,
+static int sim_region_read(struct vtd_host *host, uint32_t id, uint32_t region, uint64_t offset,
                            uint32_t width, uint64_t *value)
 {
-        int result = region_check(host, device, region, offset, width);
+        const struct vtd_sim_device *device = device_of(host, id);
+        int result = region_check(host, id, region, offset, width);
 
         if (result)
                 return result;
-        *value = vtd_sim_edu_read(&device_of(host, device)->file->edu, offset, width);
+        *value = vtd_sim_edu_read(&device->file->edu, has_pasids(device), offset, width);
         return 0;
 }
 
-static int sim_region_write(struct vtd_host *host, uint32_t device, uint32_t region,
-                            uint64_t offset, uint32_t width, uint64_t value)
+static int sim_region_write(struct vtd_host *host, uint32_t id, uint32_t region, uint64_t offset,
+                            uint32_t width, uint64_t value)
 {
-        int result = region_check(host, device, region, offset, width);
+        struct vtd_sim_device *device = device_of(host, id);
+        int result = region_check(host, id, region, offset, width);
 
         if (result)
                 return result;
-        vtd_sim_edu_write(&device_of(host, device)->file->edu, offset, width, value);
+        vtd_sim_edu_write(&device->file->edu, has_pasids(device), offset, width, value);
         return 0;
 }
 
@@ -233,13 +241,13 @@ static bool sim_step(struct vtd_host *host)
         size_t left = objects->kinds[VTD_SIM_DEVICE];
         bool more = false;
 
-        for (size_t i = 0; left > 0 && i < VTD_SIM_OBJECTS; i++) {
+        for (uint32_t i = 0; left > 0 && i < VTD_SIM_OBJECTS; i++) {
                 struct vtd_sim_object *object = &objects->rows[i];
 
                 if (object->kind != VTD_SIM_DEVICE)
                         continue;
                 left--;
-                if (step_device(objects, &object->device))
+                if (step_device(objects, i + 1, &object->device))
                         more = true;
         }
         return more;

@@ -54,35 +54,6 @@ static void object_remove(struct vtd_sim_objects *objects, struct vtd_sim_object
         *object = (struct vtd_sim_object){0};
 }
 
-/* A unit that can nest: no 5-level tables, no supervisor requests, no PASIDs. */
-uint64_t vtd_sim_cap(void)
-{
-        return UINT64_C(6) |                                /* ND: 64K domain ids */
-               UINT64_C(1) << 10 |                          /* SAGAW: 48 bits, 4 levels */
-               (uint64_t)(VTD_SIM_ADDRESS_BITS - 1) << 16 | /* MGAW */
-               UINT64_C(1) << 22 |                          /* ZLR */
-               UINT64_C(0x22) << 24 |                       /* FRO */
-               UINT64_C(3) << 34 |                          /* SSLPS: 2 MiB, 1 GiB */
-               UINT64_C(1) << 39 |                          /* PSI */
-               UINT64_C(18) << 48 |                         /* MAMV */
-               UINT64_C(3) << 54 |                          /* DWD, DRD */
-               UINT64_C(1) << 56;                           /* FS1GP */
-}
-
-uint64_t vtd_sim_ecap(void)
-{
-        return UINT64_C(1) << 0 |   /* C */
-               UINT64_C(1) << 1 |   /* QI */
-               UINT64_C(1) << 6 |   /* PT */
-               UINT64_C(1) << 7 |   /* SC */
-               UINT64_C(0xf) << 8 | /* IRO */
-               UINT64_C(1) << 26 |  /* NEST */
-               UINT64_C(1) << 43 |  /* SMTS */
-               UINT64_C(1) << 46 |  /* SSTS */
-               UINT64_C(1) << 47 |  /* FSTS */
-               UINT64_C(1) << 48;   /* SMPWCS */
-}
-
 int vtd_sim_device_add(struct vtd_sim_objects *objects, struct vtd_sim_device_file *file,
                        const struct vtd_sim_device_identity *identity, uint32_t *id)
 {
@@ -109,7 +80,7 @@ int vtd_sim_device_remove(struct vtd_sim_objects *objects, uint32_t id)
 
         if (!object)
                 return VTD_HOST_E_ABSENT;
-        if (object->device.hwpt != 0)
+        if (object->device.rid.hwpt != 0 || vtd_sim_device_has_pasids(objects, id))
                 return VTD_HOST_E_BUSY;
         object->device.file = vtd_sim_device_unmap(object->device.file);
         object_remove(objects, object);
@@ -177,13 +148,19 @@ int vtd_sim_unmap(struct vtd_sim_objects *objects, uint32_t id, uint64_t iova, u
         return result;
 }
 
-int vtd_sim_second_stage_alloc(struct vtd_sim_objects *objects, uint32_t device, uint32_t ioas,
-                               uint32_t *id)
+static const struct vtd_sim_unit *unit_of(const struct vtd_sim_object *device)
 {
+        return vtd_sim_unit_of(device->device.identity.model);
+}
+
+int vtd_sim_second_stage_alloc(struct vtd_sim_objects *objects, uint32_t device, uint32_t ioas,
+                               bool pasid_compatible, uint32_t *id)
+{
+        const struct vtd_sim_object *owner = vtd_sim_object_find(objects, VTD_SIM_DEVICE, device);
         struct vtd_sim_object *space = vtd_sim_object_find(objects, VTD_SIM_IOAS, ioas);
         struct vtd_sim_object *object;
 
-        if (!vtd_sim_object_find(objects, VTD_SIM_DEVICE, device))
+        if (!owner)
                 return VTD_HOST_E_ABSENT;
         if (!space)
                 return VTD_HOST_E_INVALID;
@@ -192,13 +169,19 @@ int vtd_sim_second_stage_alloc(struct vtd_sim_objects *objects, uint32_t device,
         object = object_add(objects, VTD_SIM_HWPT, id);
         if (!object)
                 return VTD_HOST_E_LIMIT;
-        object->hwpt.ioas = ioas;
+        object->hwpt = (struct vtd_sim_hwpt){
+                .ioas = ioas,
+                .pasid_compatible = pasid_compatible,
+                .coherent = vtd_sim_unit_is_coherent(unit_of(owner)),
+                .snooped = vtd_sim_unit_controls_snooping(unit_of(owner)),
+        };
         space->users++;
         return 0;
 }
 
 int vtd_sim_first_stage_alloc(struct vtd_sim_objects *objects, uint32_t device, uint32_t parent,
-                              const struct vtd_host_first_stage *config, uint32_t *id)
+                              const struct vtd_host_first_stage *config, bool pasid_compatible,
+                              uint32_t *id)
 {
         struct vtd_sim_object *below = vtd_sim_object_find(objects, VTD_SIM_HWPT, parent);
         struct vtd_sim_object *object;
@@ -214,10 +197,12 @@ int vtd_sim_first_stage_alloc(struct vtd_sim_objects *objects, uint32_t device, 
         object->hwpt = (struct vtd_sim_hwpt){
                 .ioas = below->hwpt.ioas,
                 .parent = parent,
-                .tag = ++objects->last_tag,
+                .pasid_compatible = pasid_compatible,
+                .tag = objects->last_tag + 1,
                 .config = *config,
         };
         object->hwpt.config.root &= ~(VTD_PAGE_SIZE - 1);
+        objects->last_tag += VTD_SIM_UNITS;
         below->users++;
         return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "broker/host.h"
 #include "broker/host_sim/device_file.h"
+#include "broker/host_sim/models.h"
 #include "broker/host_sim/translate.h"
 #include "shared/limits.h"
 
@@ -37,17 +38,26 @@ enum vtd_sim_object_kind {
         VTD_SIM_OBJECT_KINDS,
 };
 
-struct vtd_sim_device {
-        struct vtd_sim_device_file *file;
-        struct vtd_sim_device_identity identity;
-        uint32_t hwpt;                          /* what the core believes is attached; 0: nothing */
+struct vtd_sim_attachment {
+        uint32_t device;
+        uint32_t pasid;                         /* VTD_NO_PASID: requests without */
+        uint32_t hwpt;                          /* what the core believes is attached */
         struct vtd_sim_translation translation; /* what the unit really does */
 };
 
+struct vtd_sim_device {
+        struct vtd_sim_device_file *file;
+        struct vtd_sim_device_identity identity;
+        struct vtd_sim_attachment rid; /* hwpt 0: nothing */
+};
+
 struct vtd_sim_hwpt {
-        uint32_t ioas;   /* of the second stage */
-        uint32_t parent; /* 0: this is a second stage, and a nest parent */
-        uint64_t tag;    /* of a first stage */
+        uint32_t ioas;         /* of the second stage */
+        uint32_t parent;       /* 0: this is a second stage, and a nest parent */
+        bool pasid_compatible; /* may be attached to a PASID, and where PASIDs are attached */
+        bool coherent;         /* second stage: its unit must walk coherently */
+        bool snooped;          /* second stage: its unit must control snooping */
+        uint64_t tag;          /* first stage: in the first unit; one more in the next */
         struct vtd_host_first_stage config;
 };
 
@@ -62,13 +72,11 @@ struct vtd_sim_object {
 struct vtd_sim_objects {
         struct vtd_sim_iommu iommu;
         uint64_t last_tag;
+        size_t n_pasids; /* in any order */
+        struct vtd_sim_attachment pasids[VTD_LIMIT_ATTACHMENTS];
         size_t kinds[VTD_SIM_OBJECT_KINDS];          /* how many there are */
         struct vtd_sim_object rows[VTD_SIM_OBJECTS]; /* id - 1 */
 };
-
-/* The unit's registers. */
-uint64_t vtd_sim_cap(void);
-uint64_t vtd_sim_ecap(void);
 
 /* The object of @kind with that id, or NULL. */
 struct vtd_sim_object *vtd_sim_object_find(struct vtd_sim_objects *objects,
@@ -88,30 +96,53 @@ int vtd_sim_map_file(struct vtd_sim_objects *objects, uint32_t id, int fd, uint6
                      uint64_t length, uint64_t iova);
 int vtd_sim_unmap(struct vtd_sim_objects *objects, uint32_t id, uint64_t iova, uint64_t length);
 int vtd_sim_second_stage_alloc(struct vtd_sim_objects *objects, uint32_t device, uint32_t ioas,
-                               uint32_t *id);
+                               bool pasid_compatible, uint32_t *id);
 int vtd_sim_first_stage_alloc(struct vtd_sim_objects *objects, uint32_t device, uint32_t parent,
-                              const struct vtd_host_first_stage *config, uint32_t *id);
+                              const struct vtd_host_first_stage *config, bool pasid_compatible,
+                              uint32_t *id);
 int vtd_sim_destroy(struct vtd_sim_objects *objects, uint32_t id);
 
-/* True when a device is attached to a table of @ioas, as far as the core knows. */
+/*
+ * True when a device (not only a PASID of one) is attached to a table of @ioas, as far as the core
+ * knows: that brings the device's reserved ranges.
+ */
 bool vtd_sim_ioas_is_attached(const struct vtd_sim_objects *objects, uint32_t ioas);
 
-/*
- * Attaching in two halves, because the real one is not hitless: begin() checks what the core checks
- * and tears the old translation down, -> *gap: DMA may happen before finish().  After begin() has
- * succeeded the caller calls finish(), which applies the driver's checks and installs the new one.
- *
- * When finish() fails the device is blocked while the core believes that the old table is attached:
- * attaching that one again succeeds and does nothing; another one, or a detach, heals it.
- *
- * Outcomes of begin(): ABSENT, INVALID.  Of finish(): INVALID.
- */
-int vtd_sim_attach_begin(struct vtd_sim_objects *objects, uint32_t device, uint32_t hwpt,
-                         bool *gap);
-int vtd_sim_attach_finish(struct vtd_sim_objects *objects, uint32_t device, uint32_t hwpt);
+/* True when a PASID of the device is attached, as far as the core knows. */
+bool vtd_sim_device_has_pasids(const struct vtd_sim_objects *objects, uint32_t device);
 
-/* Blocks a device; succeeds when nothing is attached.  Outcome: ABSENT. */
-int vtd_sim_detach(struct vtd_sim_objects *objects, uint32_t device);
+/* What requests of @device (which exists) with @pasid (VTD_NO_PASID: without) go through now. */
+struct vtd_sim_translation vtd_sim_translation_of(struct vtd_sim_objects *objects, uint32_t device,
+                                                  uint32_t pasid);
+
+/*
+ * Attaching in two halves, because the real one is not hitless: begin() checks what is checked
+ * first and tears the old translation down, -> *gap: DMA may happen before finish().  After begin()
+ * has succeeded the caller calls finish(), which applies the rest of the driver's checks and
+ * installs the new one.
+ *
+ * What is refused with the old translation still live:
+ * - a PASID that the device does not have, or with a table that is not PASID compatible, or while
+ *   the device itself is attached to such a table;
+ * - a device to a table that is not PASID compatible while PASIDs of it are attached, or whose IOAS
+ *   has something mapped in the device's reserved range (PASIDs are not checked for that);
+ * - a PASID to a table over a second stage that the device's unit cannot walk: its page walks must
+ *   be coherent, and it must control snooping, if those of the unit that it was made for are and
+ *   do.
+ * What is refused after the old translation is gone: the same, but without PASID; and the
+ * configuration of a first stage.  The device or PASID is then blocked while the core believes that
+ * the old table is attached: attaching that one again succeeds and does nothing; another one, or a
+ * detach, heals it.
+ *
+ * Outcomes of begin(): ABSENT, INVALID, LIMIT.  Of finish(): INVALID.
+ */
+int vtd_sim_attach_begin(struct vtd_sim_objects *objects, uint32_t device, uint32_t pasid,
+                         uint32_t hwpt, bool *gap);
+int vtd_sim_attach_finish(struct vtd_sim_objects *objects, uint32_t device, uint32_t pasid,
+                          uint32_t hwpt);
+
+/* Blocks a device or a PASID of it; succeeds when nothing is attached.  Outcome: ABSENT. */
+int vtd_sim_detach(struct vtd_sim_objects *objects, uint32_t device, uint32_t pasid);
 
 /* See invalidate() in broker/host.h.  Outcomes: ABSENT, INVALID. */
 int vtd_sim_invalidate(struct vtd_sim_objects *objects, uint32_t id,

@@ -11,6 +11,9 @@
  *   each).  Leaf-only invalidations leave it alone.
  *
  * Entries that are not present, malformed or without the right are never cached.
+ *
+ * Cached entries are told apart by a tag, as by the domain id of hardware: one for each table and
+ * unit.  All that is attached to a table behind one unit shares them, whatever its PASID.
  */
 #ifndef VTD_BROKER_HOST_SIM_TRANSLATE_H
 #define VTD_BROKER_HOST_SIM_TRANSLATE_H
@@ -20,9 +23,7 @@
 #include <stdint.h>
 
 #include "broker/host_sim/memory.h"
-
-/* Input width of the second stage, and with it the width of every guest-physical address. */
-#define VTD_SIM_ADDRESS_BITS 48u
+#include "broker/host_sim/models.h"
 
 /* Writes here are interrupts, not memory accesses. */
 #define VTD_SIM_MSI_START UINT64_C(0xfee00000)
@@ -33,7 +34,7 @@
 #define VTD_SIM_STRUCTURE_ENTRIES 256u
 
 struct vtd_sim_iotlb_entry {
-        uint64_t tag; /* of the first-stage table; 0: free */
+        uint64_t tag; /* of the first-stage table in one unit; 0: free */
         uint32_t ioas;
         uint8_t shift; /* size of the page: 12, 21 or 30 */
         bool writable;
@@ -58,6 +59,7 @@ struct vtd_sim_cache {
         struct vtd_sim_structure_entry structures[VTD_SIM_STRUCTURE_ENTRIES];
 };
 
+/* What all units together have. */
 struct vtd_sim_iommu {
         struct vtd_sim_memory memory;
         struct vtd_sim_cache cache;
@@ -73,7 +75,7 @@ enum vtd_sim_translation_kind {
 struct vtd_sim_translation {
         enum vtd_sim_translation_kind kind;
         uint32_t ioas; /* of the second stage */
-        uint64_t tag;  /* nested: never 0, never used for two tables */
+        uint64_t tag;  /* nested: never 0, never used for two tables or two units */
         uint64_t root; /* nested: guest-physical, page aligned */
 };
 

@@ -5,9 +5,10 @@
  *
  * May assume nothing about what it inherits.  Must guarantee that no byte of the VMM is read before
  * the sandbox (sandbox.c) is up and found in force, and that any failure ends the process.
- * Arguments are not looked at: there is nothing to configure.
+ * There is nothing to configure: the one argument it knows is --help.
  */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -118,11 +119,28 @@ static enum vtd_worker_exit serve_vm(struct worker *worker)
         return result;
 }
 
-int main(void)
+static int help(void)
+{
+        return puts("usage: started by vtd-brokerd, not by hand\n"
+                    "\n"
+                    "Serves one VM: takes the requests of its VMM from a connected socket, judges\n"
+                    "them by one tenant's compiled policy, and does what is granted with the "
+                    "host's\n"
+                    "IOMMU.  It expects vtd-brokerd's descriptors: 3 the control channel, 4 the\n"
+                    "VMM's connection, 5 /dev/iommu (vtd-broker-worker) or nothing\n"
+                    "(vtd-broker-worker-sim, which simulates the host).  Before it reads the "
+                    "first\n"
+                    "request it gives up every privilege, and ends with a status of its own for\n"
+                    "each step that fails; vtd-brokerd says in words which one it was.") < 0;
+}
+
+int main(int argc, char **argv)
 {
         enum vtd_worker_exit result;
         struct worker *worker;
 
+        if (argc == 2 && strcmp(argv[1], "--help") == 0)
+                return help();
         result = vtd_sandbox_check_inherited(vtd_host_built_kind);
         if (result != VTD_WORKER_EXIT_DONE)
                 _exit((int)result);

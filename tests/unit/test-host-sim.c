@@ -271,10 +271,10 @@ static void test_a_damaged_or_copied_device_is_refused(void **state)
 
         assert_int_equal(vtd_sim_device_create("edu", &fd), 0);
         assert_int_equal(vtd_sim_device_map(fd, &file, &identity), 0);
-        file->model ^= 2;
+        file->model ^= 8;
         again = dup(fd);
         assert_int_equal(m->ops->bind(m->host, again, &id), VTD_HOST_E_INVALID);
-        file->model ^= 2;
+        file->model ^= 8;
         file->magic ^= 1;
         again = dup(fd);
         assert_int_equal(m->ops->bind(m->host, again, &id), VTD_HOST_E_INVALID);
@@ -330,8 +330,8 @@ static void test_device_info_is_that_of_a_nesting_unit(void **state)
         assert_int_equal(info.pasid_bits, 0);
         /* cap: ND 6, SAGAW 48, MGAW 48, ZLR, FRO, SSLPS, PSI, MAMV 18, DWD, DRD, FS1GP, no FS5LP */
         assert_true(info.cap == UINT64_C(0x01d2008c226f0406));
-        /* ecap: C, QI, PT, SC, IRO, NEST, SMTS, SSTS, FSTS, SMPWCS */
-        assert_true(info.ecap == UINT64_C(0x0001c80004000fc3));
+        /* ecap: C, QI, PT, SC, IRO, NEST, PSS 19, PASID, SMTS, SSTS, FSTS, SMPWCS */
+        assert_true(info.ecap == UINT64_C(0x0001c99804000fc3));
         assert_true(info.region_size[0] == MIB);
         for (size_t i = 1; i < VTD_HOST_REGIONS; i++)
                 assert_true(info.region_size[i] == 0);
@@ -838,17 +838,25 @@ static void test_a_refused_first_attach_leaves_nothing_attached(void **state)
         assert_int_equal(m->ops->release(m->host, m->device), 0);
 }
 
-static void test_attaching_a_pasid_does_nothing(void **state)
+static void test_a_device_without_pasids_takes_none(void **state)
 {
         struct machine *m = *state;
+        uint32_t second;
 
+        assert_int_equal(m->ops->second_stage_alloc(m->host, m->device, m->ioas, true, &second), 0);
         store(m, 8 * KIB, 5);
-        assert_int_equal(m->ops->attach(m->host, m->device, 7, m->second), 0);
+        assert_int_equal(m->ops->attach(m->host, m->device, 7, second), VTD_HOST_E_INVALID);
         assert_int_equal(device_read(m, 8 * KIB), 0);
-        assert_int_equal(attach(m, m->second), 0);
+        assert_int_equal(attach(m, second), 0);
+        assert_int_equal(m->ops->attach(m->host, m->device, 7, second), VTD_HOST_E_INVALID);
         assert_int_equal(m->ops->detach(m->host, m->device, 7), 0);
         assert_int_equal(device_read(m, 8 * KIB), 5);
-        assert_int_equal(m->ops->attach(m->host, m->ioas, 7, m->second), VTD_HOST_E_ABSENT);
+        assert_int_equal(m->ops->attach(m->host, m->ioas, 7, second), VTD_HOST_E_ABSENT);
+        assert_int_equal(m->ops->detach(m->host, m->ioas, 7), VTD_HOST_E_ABSENT);
+        /* nor has it the register */
+        write_register(m, 0xa0, UINT64_C(0x80000007));
+        assert_true(read_register(m, 0xa0, 8) == UINT64_MAX);
+        assert_int_equal(device_read(m, 8 * KIB), 5);
 }
 
 static void test_replacement_has_a_gap(void **state)
@@ -1593,7 +1601,7 @@ int main(void)
                 ON_MACHINE(test_attach_refusals),
                 ON_MACHINE(test_a_refused_attach_blocks_until_another_table_or_a_detach_heals_it),
                 ON_MACHINE(test_a_refused_first_attach_leaves_nothing_attached),
-                ON_MACHINE(test_attaching_a_pasid_does_nothing),
+                ON_MACHINE(test_a_device_without_pasids_takes_none),
                 ON_MACHINE(test_replacement_has_a_gap),
                 ON_MACHINE(test_replacement_forgets_what_was_cached),
                 ON_MACHINE(test_nested_translation_at_every_page_size),

@@ -622,7 +622,7 @@ static void test_devices_are_canonical_distinct_and_of_one_kind(void **state)
                 {PCI("10000:00:04.0"), "8:11: pci is \"10000:00:04.0\"; allowed"},
                 {PCI("0000-00-04.0"), "8:11: pci is \"0000-00-04.0\"; allowed"},
                 {FORMAT TENANT VM "[device x]\nsimulated = nic\n",
-                 "8:13: simulated is \"nic\"; allowed: edu"},
+                 "8:13: simulated is \"nic\"; allowed: edu or edu-pasid or edu-noncoherent"},
                 {GOOD "[device b]\npci = 0000:00:04.0\n",
                  "10:7: 0000:00:04.0 is [device net] on line 7 already; one section for each"},
                 {GOOD "[device b]\nsimulated = edu\n",
