@@ -119,7 +119,7 @@ static void exec_brokerd(const struct broker_run *run, const struct broker_run_c
         argv[n++] = "3";
         if (geteuid() == 0) {
                 argv[n++] = "--worker-uids";
-                argv[n++] = "60000-60063";
+                argv[n++] = config->worker_uids ? config->worker_uids : "60000-60063";
         }
         argv[n] = NULL;
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);

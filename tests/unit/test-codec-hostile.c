@@ -625,7 +625,7 @@ static void test_each_malformed_reply_is_refused(void **state)
                 {"reason 0", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
                  BYTES("\x08\x01\x10\x00\x18\x00\x20\x00")},
                 {"unknown reason", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
-                 BYTES("\x08\x07\x10\x29\x18\x00\x20\x00")},
+                 BYTES("\x08\x07\x10\x2a\x18\x00\x20\x00")},
                 {"refusal without reason", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
                  BYTES("\x08\x01\x18\x80\x01\x20\x80\x01")},
                 {"refusal without numbers", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
