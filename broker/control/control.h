@@ -85,6 +85,7 @@ enum vtd_control_device_result {
         VTD_CONTROL_DEVICE_GROUP,      /* group has other members, without exception */
         VTD_CONTROL_DEVICE_CLOSED,     /* answers CLOSE_DEVICE: the last descriptor is closed */
         VTD_CONTROL_DEVICE_BRIDGE,     /* behind a bridge that hides it from the IOMMU */
+        VTD_CONTROL_DEVICE_NO_IOMMU,   /* it is there, behind no IOMMU */
         VTD_CONTROL_DEVICE_RESULT_END,
 };
 
