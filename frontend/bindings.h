@@ -2,12 +2,15 @@
 /*
  * The plugged devices and how each is bound: what the guest's tables said when they were last
  * looked at (the PASID cache), what the broker was last known to hold, and what is to be looked at
- * again.  A binding is keyed by requester id and PASID; so far only requests without PASID (PASID
- * VTD_NO_PASID) are bound.
+ * again.  A binding is keyed by requester id and PASID.  That of requests without PASID
+ * (VTD_NO_PASID) stands for the device and is there while it is plugged; one with a PASID is there
+ * while the broker holds something for it or has refused it, in a pool of fixed size.  PASID 0 is
+ * never bound: there is no Attach for it, and requests with PASID 0 stay blocked.
  *
- * Re-evaluation goes in two phases, so that what a guest removes is gone before anything that it
+ * Re-evaluation goes in three phases, so that what a guest removes is gone before anything that it
  * adds asks for room: bindings whose cached entry is named are looked at first and blocked if their
- * entry is gone; then all that are left are brought to what the tables in memory say.
+ * entry is gone; then all that are left are brought to what the tables in memory say; then tables
+ * are searched for PASIDs that have no binding yet.
  */
 #ifndef VTD_FRONTEND_BINDINGS_H
 #define VTD_FRONTEND_BINDINGS_H
@@ -43,7 +46,7 @@ struct vtd_pasid_selector {
 struct vtd_binding {
         bool used;
         uint16_t rid;
-        uint32_t pasid;
+        uint32_t pasid;  /* VTD_NO_PASID, or not 0 */
         uint64_t device; /* the broker's handle */
 
         enum vtd_binding_phase phase;
@@ -52,6 +55,11 @@ struct vtd_binding {
         struct vtd_pasid_selector selector;
         /* Block it whatever the tables say: the broker refused an invalidation. */
         bool must_block;
+        /*
+         * The broker refused what the entry asks for.  With a PASID, such a binding keeps its place,
+         * so that a guest cannot have the broker asked for more than there are places.
+         */
+        bool refused;
 
         bool cached; /* entry is what the current binding was made from */
         struct vtd_pasid_entry entry;
@@ -66,17 +74,55 @@ struct vtd_binding {
         bool must_flush;
 };
 
-#define VTD_BINDINGS VTD_LIMIT_DEVICES
+/* Which PASIDs of a device are to be searched for. */
+struct vtd_search {
+        uint32_t limit; /* PASIDs of the device are below it; 0: it has none */
+        bool wanted;
+        uint32_t first, end; /* from first to below end */
+        struct vtd_pasid_selector selector;
+};
+
+/* Devices come first, then the pool of PASIDs: as many as the broker ever holds for one VM. */
+#define VTD_BINDINGS (VTD_LIMIT_DEVICES + VTD_LIMIT_ATTACHMENTS)
 
 struct vtd_bindings {
+        size_t end;                                    /* the slots from here on are empty */
+        size_t waiting;                                /* bindings that are not settled */
+        bool sweep_due;                                /* there may be PASIDs with nothing bound */
+        struct vtd_search searches[VTD_LIMIT_DEVICES]; /* by the device's slot */
         struct vtd_binding slots[VTD_BINDINGS];
 };
 
 /* The binding of @rid and @pasid, or NULL. */
 struct vtd_binding *vtd_bindings_find(struct vtd_bindings *bindings, uint16_t rid, uint32_t pasid);
+const struct vtd_binding *vtd_bindings_peek(const struct vtd_bindings *bindings, uint16_t rid,
+                                            uint32_t pasid);
 
-/* An empty slot, or NULL when all are taken.  It is taken by setting used. */
-struct vtd_binding *vtd_bindings_find_free(struct vtd_bindings *bindings);
+/* True when no more devices can be added. */
+bool vtd_bindings_are_full(const struct vtd_bindings *bindings);
+
+/*
+ * Adds a device whose broker handle is @device, blocked and to be evaluated; its PASIDs below
+ * @pasids (0: it has none) are to be searched for.  There must be room.
+ */
+void vtd_bindings_add_device(struct vtd_bindings *bindings, uint16_t rid, uint64_t device,
+                             uint32_t pasids);
+
+/* Adds PASID @pasid of the device at slot @device, blocked and settled; NULL when all are taken. */
+struct vtd_binding *vtd_bindings_add_pasid(struct vtd_bindings *bindings, size_t device,
+                                           uint32_t pasid);
+
+/* Forgets @binding, and with a device's own its search. */
+void vtd_bindings_remove(struct vtd_bindings *bindings, struct vtd_binding *binding);
+
+/* Forgets the PASIDs that nothing is bound to.  All bindings should be settled. */
+void vtd_bindings_sweep(struct vtd_bindings *bindings);
+
+/* How many PASIDs the broker holds something for. */
+size_t vtd_bindings_count_pasids(const struct vtd_bindings *bindings);
+
+/* The slot of the device whose PASIDs are to be searched for next; VTD_LIMIT_DEVICES: none. */
+size_t vtd_bindings_next_search(const struct vtd_bindings *bindings);
 
 /* The binding to be evaluated next, or NULL when all are settled. */
 struct vtd_binding *vtd_bindings_next(struct vtd_bindings *bindings);
@@ -91,7 +137,7 @@ bool vtd_bindings_alias_table(const struct vtd_bindings *bindings,
 /* A table that must be flushed as a whole, which is then taken as done; 0 when there is none. */
 uint64_t vtd_bindings_take_flush(struct vtd_bindings *bindings);
 
-/* Everything is to be looked at again; @drop_caches: and nothing that was cached counts. */
+/* Everything is to be looked at again, and PASIDs searched for; @drop_caches: and nothing that was cached counts. */
 void vtd_bindings_mark_all(struct vtd_bindings *bindings, bool drop_caches);
 
 /* The same for the devices that a context-cache descriptor names. */
@@ -101,6 +147,10 @@ void vtd_bindings_mark_context(struct vtd_bindings *bindings,
 /* The same for the entries that a PASID-cache descriptor names. */
 void vtd_bindings_mark_pasid_cache(struct vtd_bindings *bindings,
                                    const struct vtd_descriptor *descriptor);
+
+/* True when @selector names the entry under @pasid, whose domain id is known unless NULL. */
+bool vtd_selector_names(const struct vtd_pasid_selector *selector, const uint16_t *domain_id,
+                        uint32_t pasid);
 
 /*
  * True when an IOTLB or PASID-based IOTLB descriptor concerns the first-stage table of @binding.
@@ -113,8 +163,14 @@ bool vtd_binding_matches_iotlb(const struct vtd_binding *binding,
 /* True unless a conditional evaluation has found, by @walk, that @binding is not what was named. */
 bool vtd_binding_is_concerned(const struct vtd_binding *binding, const struct vtd_walk *walk);
 
+/* @binding, found in need of more than blocking, is evaluated again after all removals. */
+void vtd_bindings_postpone(struct vtd_bindings *bindings, struct vtd_binding *binding);
+
 /* @binding is evaluated. */
-void vtd_binding_settle(struct vtd_binding *binding);
+void vtd_bindings_settle(struct vtd_bindings *bindings, struct vtd_binding *binding);
+
+/* @binding is to be blocked, whatever the tables say. */
+void vtd_bindings_block(struct vtd_bindings *bindings, struct vtd_binding *binding);
 
 static inline bool vtd_target_equal(const struct vtd_target *a, const struct vtd_target *b)
 {

@@ -36,12 +36,13 @@ static void warn_of_refusal(struct vtd_engine *engine, const char *what, uint64_
                 engine->warnings_left == 0 ? " (further refusals are not logged)" : "");
 }
 
-static void record_fault(struct vtd_engine *engine, uint16_t rid, enum vtd_fault_reason reason,
-                         bool fpd)
+static void record_fault(struct vtd_engine *engine, const struct vtd_binding *binding,
+                         enum vtd_fault_reason reason, bool fpd)
 {
         if (reason == VTD_FAULT_NONE || !engine->enabled)
                 return;
-        if (vtd_fault_record(&engine->registers, &engine->guest, rid, reason, fpd))
+        if (vtd_fault_record(&engine->registers, &engine->guest, binding->rid, binding->pasid,
+                             reason, fpd))
                 engine->stats.faults++;
 }
 
@@ -51,7 +52,7 @@ void vtd_engine_lose(struct vtd_engine *engine)
                 return;
         engine->lost = true;
         engine->outstanding = false;
-        for (size_t i = 0; i < VTD_BINDINGS; i++)
+        for (size_t i = 0; i < engine->bindings.end; i++)
                 engine->bindings.slots[i].current_known = false;
         vtd_log(engine->log, VTD_LOG_ERROR,
                 "the broker connection is lost: the invalidation queue is held");
@@ -113,6 +114,7 @@ static void block_current(struct vtd_engine *engine, struct vtd_binding *binding
 
         set_current(engine, binding, &blocked, 0);
         binding->cached = false;
+        engine->bindings.sweep_due = true;
 }
 
 /*
@@ -131,12 +133,26 @@ static void commit(struct vtd_engine *engine, struct vtd_binding *binding,
         set_current(engine, binding, &decision->target, table);
         binding->cached = decision->cached;
         binding->entry = decision->entry;
-        vtd_binding_settle(binding);
+        binding->refused = false;
+        vtd_bindings_settle(&engine->bindings, binding);
+        if (!decision->cached)
+                engine->bindings.sweep_due = true;
         if (table != 0 && (retagged || vtd_bindings_alias_table(&engine->bindings, binding))) {
                 binding->must_flush = true;
                 engine->flush_due = true;
         }
-        record_fault(engine, binding->rid, decision->fault, decision->fpd);
+        record_fault(engine, binding, decision->fault, decision->fpd);
+}
+
+/* A well-formed entry calls for what its type says. */
+static void follow_entry(struct vtd_decision *decision)
+{
+        decision->fault = VTD_FAULT_NONE;
+        decision->cached = true;
+        decision->target.root = decision->entry.first_stage_root;
+        decision->target.mode = decision->entry.type == VTD_PGTT_FIRST_STAGE
+                                        ? VTD_ATTACH_FIRST_STAGE
+                                        : VTD_ATTACH_PASSTHROUGH;
 }
 
 /*
@@ -147,22 +163,23 @@ static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
                  struct vtd_decision *decision)
 {
         uint64_t ecap = vtd_registers_get64(&engine->registers, VTD_REG_ECAP);
+        bool with_pasid = binding->pasid != VTD_NO_PASID;
         int r;
 
         *decision = (struct vtd_decision){.target = {.mode = VTD_ATTACH_BLOCKED}};
         if (binding->must_block)
                 return true;
         if (!engine->enabled) {
-                if (is_granted(engine, VTD_ATTACH_PASSTHROUGH))
+                if (!with_pasid && is_granted(engine, VTD_ATTACH_PASSTHROUGH))
                         decision->target.mode = VTD_ATTACH_PASSTHROUGH;
                 return true;
         }
         if (VTD_RTADDR_TTM(engine->root) != VTD_TTM_SCALABLE) {
-                decision->fault = VTD_FAULT_ROOT_REGISTER;
+                decision->fault = with_pasid ? VTD_FAULT_NONE : VTD_FAULT_ROOT_REGISTER;
                 return true;
         }
         if (engine->walking != binding) {
-                vtd_walk_begin(&engine->walk, engine->root, binding->rid);
+                vtd_walk_begin(&engine->walk, engine->root, binding->rid, binding->pasid);
                 engine->walking = binding;
         }
         r = vtd_walk_step(&engine->walk, &engine->guest, ecap, &decision->entry, &decision->fault);
@@ -171,15 +188,11 @@ static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
         engine->walking = NULL;
         decision->fpd = engine->walk.fpd;
         decision->leave_alone = !vtd_binding_is_concerned(binding, &engine->walk);
-        if (r == VTD_WALK_E_ABSENT)
+        /* What is wrong above the PASID directory is told of once, without PASID. */
+        if (r == VTD_WALK_E_ABSENT || (with_pasid && engine->walk.level < VTD_WALK_DIRECTORY))
                 decision->fault = VTD_FAULT_NONE;
-        if (r != 0)
-                return true;
-        decision->cached = true;
-        decision->target.root = decision->entry.first_stage_root;
-        decision->target.mode = decision->entry.type == VTD_PGTT_FIRST_STAGE
-                                        ? VTD_ATTACH_FIRST_STAGE
-                                        : VTD_ATTACH_PASSTHROUGH;
+        if (r == 0)
+                follow_entry(decision);
         return true;
 }
 
@@ -203,6 +216,24 @@ static int submit_attach(struct vtd_engine *engine, struct vtd_binding *binding,
         return submit_outstanding(engine);
 }
 
+/* The broker did not, or would not, do what @binding calls for: it is blocked, and the guest told. */
+static void refuse(struct vtd_engine *engine, struct vtd_binding *binding,
+                   const struct vtd_decision *decision)
+{
+        block_current(engine, binding);
+        binding->refused = true;
+        vtd_bindings_settle(&engine->bindings, binding);
+        record_fault(engine, binding, decision->fault, decision->fpd);
+}
+
+/* False when @binding is one of a PASID that is not held yet, and the broker holds no more. */
+static bool has_room(const struct vtd_engine *engine, const struct vtd_binding *binding)
+{
+        return binding->pasid == VTD_NO_PASID || !binding->current_known ||
+               binding->current.mode != VTD_ATTACH_BLOCKED ||
+               vtd_bindings_count_pasids(&engine->bindings) < engine->pasids;
+}
+
 static int evaluate(struct vtd_engine *engine, struct vtd_binding *binding)
 {
         struct vtd_decision decision;
@@ -210,17 +241,95 @@ static int evaluate(struct vtd_engine *engine, struct vtd_binding *binding)
         if (!look(engine, binding, &decision))
                 return TURN_AGAIN;
         if (decision.leave_alone) {
-                vtd_binding_settle(binding);
+                vtd_bindings_settle(&engine->bindings, binding);
         } else if (binding->current_known &&
                    vtd_target_equal(&decision.target, &binding->current)) {
                 commit(engine, binding, &decision, binding->table);
         } else if (binding->phase == VTD_BINDING_REMOVAL &&
                    decision.target.mode != VTD_ATTACH_BLOCKED) {
-                binding->phase = VTD_BINDING_REPLAY;
+                vtd_bindings_postpone(&engine->bindings, binding);
+        } else if (decision.target.mode != VTD_ATTACH_BLOCKED && !has_room(engine, binding)) {
+                decision.fault = VTD_FAULT_PASID_INVALID;
+                refuse(engine, binding, &decision);
         } else {
                 return submit_attach(engine, binding, &decision);
         }
         return TURN_AGAIN;
+}
+
+/* Bounded like refusals: what a guest's tables hold is the guest's. */
+static void warn_of_room(struct vtd_engine *engine, const struct vtd_binding *device,
+                         uint32_t pasid)
+{
+        if (engine->warnings_left == 0)
+                return;
+        engine->warnings_left--;
+        vtd_log(engine->log, VTD_LOG_WARNING,
+                "device %#x: no room for PASID %#x, %zu are bound and the broker allows %u",
+                device->rid, pasid, vtd_bindings_count_pasids(&engine->bindings), engine->pasids);
+}
+
+/*
+ * A search has come upon an entry.  What has a binding was evaluated before the search began.  The
+ * first PASID that there is no room for ends the search.
+ */
+static int take_finding(struct vtd_engine *engine, size_t device, struct vtd_finding *finding)
+{
+        struct vtd_search *search = &engine->bindings.searches[device];
+        const struct vtd_binding *owner = &engine->bindings.slots[device];
+        const struct vtd_walk *walk = &finding->walk;
+        struct vtd_binding named = {.rid = owner->rid, .pasid = walk->pasid};
+        struct vtd_binding *binding;
+        struct vtd_decision decision = {.entry = finding->entry, .fpd = walk->fpd};
+
+        if (!vtd_selector_names(&search->selector, walk->domain_known ? &walk->domain_id : NULL,
+                                walk->pasid) ||
+            vtd_bindings_peek(&engine->bindings, owner->rid, walk->pasid))
+                return TURN_AGAIN;
+        if (finding->refused) {
+                record_fault(engine, &named, finding->reason, walk->fpd);
+                return TURN_AGAIN;
+        }
+        binding = vtd_bindings_count_pasids(&engine->bindings) < engine->pasids
+                          ? vtd_bindings_add_pasid(&engine->bindings, device, walk->pasid)
+                          : NULL;
+        if (!binding) {
+                warn_of_room(engine, owner, walk->pasid);
+                record_fault(engine, &named, VTD_FAULT_PASID_INVALID, walk->fpd);
+                search->wanted = false;
+                return TURN_AGAIN;
+        }
+        follow_entry(&decision);
+        return submit_attach(engine, binding, &decision);
+}
+
+/* Goes on searching for PASIDs of the device at slot @device; reads at most one table entry. */
+static int search(struct vtd_engine *engine, size_t device)
+{
+        struct vtd_search *search = &engine->bindings.searches[device];
+        uint64_t ecap = vtd_registers_get64(&engine->registers, VTD_REG_ECAP);
+        struct vtd_finding finding;
+        int r;
+
+        if (!engine->enabled || VTD_RTADDR_TTM(engine->root) != VTD_TTM_SCALABLE) {
+                search->wanted = false;
+                return TURN_AGAIN;
+        }
+        if (engine->searching != search) {
+                vtd_scan_begin(&engine->scan, engine->root, engine->bindings.slots[device].rid,
+                               search->first, search->end);
+                engine->searching = search;
+        }
+        r = vtd_scan_step(&engine->scan, &engine->guest, ecap, &finding);
+        if (r == VTD_SCAN_E_END)
+                search->wanted = false;
+        if (r == 0)
+                r = take_finding(engine, device, &finding);
+        else
+                r = TURN_AGAIN;
+        if (!search->wanted)
+                engine->searching = NULL;
+        return r;
 }
 
 static void attach_answered(struct vtd_engine *engine, const struct vtd_reply *reply)
@@ -248,14 +357,15 @@ static void attach_answered(struct vtd_engine *engine, const struct vtd_reply *r
                 return;
         }
         /* The broker has blocked the device before it answered. */
-        warn_of_refusal(engine, "to attach device", binding->rid, &reply->refusal);
-        block_current(engine, binding);
-        vtd_binding_settle(binding);
+        if (binding->pasid == VTD_NO_PASID)
+                warn_of_refusal(engine, "to attach device", binding->rid, &reply->refusal);
+        else
+                warn_of_refusal(engine, "to attach PASID", binding->pasid, &reply->refusal);
         if (decision->fault == VTD_FAULT_NONE)
                 decision->fault = reply->refusal.reason == VTD_REASON_ROOT_NOT_MAPPED
                                           ? VTD_FAULT_FIRST_STAGE_ROOT_ACCESS
                                           : VTD_FAULT_PASID_INVALID;
-        record_fault(engine, binding->rid, decision->fault, decision->fpd);
+        refuse(engine, binding, decision);
 }
 
 /*
@@ -266,7 +376,7 @@ static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reas
 {
         bool blocked = reason == VTD_REASON_HOST_FAILED || reason == VTD_REASON_TABLE_HANDLE;
 
-        for (size_t i = 0; i < VTD_BINDINGS; i++) {
+        for (size_t i = 0; i < engine->bindings.end; i++) {
                 struct vtd_binding *binding = &engine->bindings.slots[i];
                 bool fpd = binding->cached && binding->entry.fpd;
 
@@ -275,13 +385,11 @@ static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reas
                 block_current(engine, binding);
                 if (!blocked) {
                         binding->current_known = false;
-                        if (!engine->abandoned) {
-                                binding->must_block = true;
-                                binding->phase = VTD_BINDING_REMOVAL;
-                        }
+                        if (!engine->abandoned)
+                                vtd_bindings_block(&engine->bindings, binding);
                 }
                 if (!engine->abandoned)
-                        record_fault(engine, binding->rid, VTD_FAULT_FIRST_STAGE_ACCESS, fpd);
+                        record_fault(engine, binding, VTD_FAULT_FIRST_STAGE_ACCESS, fpd);
         }
 }
 
@@ -328,13 +436,17 @@ static bool next_invalidation(struct vtd_engine *engine)
         return true;
 }
 
-static int flush(struct vtd_engine *engine)
+/* One descriptor may concern many tables, so each request is charged for. */
+static int flush(struct vtd_engine *engine, unsigned *budget)
 {
+        if (*budget == 0)
+                return VTD_FRONTEND_PENDING;
         engine->request.type = VTD_REQUEST_INVALIDATE;
         if (!next_invalidation(engine)) {
                 engine->flush_due = false;
                 return TURN_AGAIN;
         }
+        --*budget;
         return submit_outstanding(engine);
 }
 
@@ -427,7 +539,7 @@ static void execute_iotlb(struct vtd_engine *engine, const struct vtd_descriptor
         bool pages = descriptor->type == VTD_DESCRIPTOR_PASID_IOTLB &&
                      descriptor->granularity == VTD_PASID_IOTLB_PAGE;
 
-        for (; engine->next_slot < VTD_BINDINGS; engine->next_slot++) {
+        for (; engine->next_slot < engine->bindings.end; engine->next_slot++) {
                 const struct vtd_binding *binding = &engine->bindings.slots[engine->next_slot];
                 int r;
 
@@ -502,20 +614,24 @@ static int fetch(struct vtd_engine *engine, unsigned *budget)
 static int take_turn(struct vtd_engine *engine, unsigned *budget)
 {
         struct vtd_binding *binding;
+        size_t device;
 
         if (engine->lost)
                 return VTD_FRONTEND_LOST;
         if (engine->outstanding)
                 return collect(engine);
         binding = vtd_bindings_next(&engine->bindings);
-        if (binding) {
+        device = vtd_bindings_next_search(&engine->bindings);
+        if (binding || device < VTD_LIMIT_DEVICES) {
                 if (*budget == 0)
                         return VTD_FRONTEND_PENDING;
                 --*budget;
-                return evaluate(engine, binding);
+                return binding ? evaluate(engine, binding) : search(engine, device);
         }
+        if (engine->bindings.sweep_due)
+                vtd_bindings_sweep(&engine->bindings);
         if (engine->flush_due)
-                return flush(engine);
+                return flush(engine, budget);
         if (engine->command_active)
                 finish_command(engine);
         else if (engine->held)
@@ -574,9 +690,10 @@ void vtd_engine_reset(struct vtd_engine *engine, const struct vtd_frontend_confi
         engine->held = false;
         engine->flush_due = false;
         engine->walking = NULL;
+        engine->searching = NULL;
         engine->abandoned = true;
         engine->warnings_left = WARNINGS_PER_RESET;
-        for (size_t i = 0; i < VTD_BINDINGS; i++) {
+        for (size_t i = 0; i < engine->bindings.end; i++) {
                 engine->bindings.slots[i].must_block = false;
                 engine->bindings.slots[i].must_flush = false;
         }

@@ -6,6 +6,7 @@
  * Order is what makes it safe.  Each turn does the first of these that there is to do:
  *   1. take the answer to the outstanding request; nothing else happens before it has come;
  *   2. look at a binding that was marked, one table entry per turn, and ask for what it calls for;
+ *      after the last one, search for PASIDs that have no binding, likewise;
  *   3. send the pending invalidations, once something waits for them;
  *   4. finish a command: only now does GSTS show it;
  *   5. execute the descriptor that was fetched; wait, context-cache and PASID-cache descriptors and
@@ -27,6 +28,7 @@
 #include "frontend/pending.h"
 #include "frontend/queue.h"
 #include "frontend/registers.h"
+#include "frontend/scan.h"
 #include "shared/log.h"
 
 /* What an evaluation has come to. */
@@ -61,10 +63,13 @@ struct vtd_engine {
 
         const struct vtd_binding *walking; /* whose tables walk is reading, or NULL */
         struct vtd_walk walk;
+        const struct vtd_search *searching; /* whose PASIDs scan is looking for, or NULL */
+        struct vtd_scan scan;
 
         struct vtd_backend *backend; /* NULL before connecting */
         bool lost;
-        uint32_t modes; /* of HelloReply */
+        uint32_t modes;  /* of HelloReply: what is granted, ... */
+        uint32_t pasids; /* ... and how many PASIDs at once */
 
         bool outstanding;
         bool abandoned; /* a reset came between: the answer only says what the broker holds */

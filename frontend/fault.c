@@ -6,6 +6,7 @@
 #include "frontend/fault.h"
 
 #include "frontend/event.h"
+#include "protos/message.h"
 #include "shared/checked.h"
 
 /* Faults that FPD never suppresses: of the root, and every failed access to a table. */
@@ -39,7 +40,7 @@ static void raise_status(struct vtd_registers *registers, const struct vtd_guest
 }
 
 bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *guest, uint16_t rid,
-                      enum vtd_fault_reason reason, bool fpd)
+                      uint32_t pasid, enum vtd_fault_reason reason, bool fpd)
 {
         uint32_t status = vtd_registers_get32(registers, VTD_REG_FSTS);
         unsigned record = registers->next_fault_record;
@@ -54,8 +55,9 @@ bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *g
                 return true;
         }
         vtd_registers_set64(registers, offset, 0);
-        vtd_registers_set32(registers, offset + 8, rid);
-        vtd_registers_set32(registers, offset + 12, VTD_FRCD_F | (uint32_t)reason);
+        vtd_registers_set32(registers, offset + 8, rid | (pasid != VTD_NO_PASID ? VTD_FRCD_PP : 0));
+        vtd_registers_set32(registers, offset + 12,
+                            VTD_FRCD_F | pasid << VTD_FRCD_PV_SHIFT | (uint32_t)reason);
         registers->next_fault_record = (record + 1) % registers->fault_records;
         if (!(status & VTD_FSTS_PPF)) {
                 status = (status & ~VTD_FSTS_FRI_MASK) | record << VTD_FSTS_FRI_SHIFT;

@@ -8,20 +8,29 @@
  * SRTP, TE, a plug) and not when the device accesses memory.  Fields of such a record:
  *
  *   SID  the device's requester id     FI   0: there is no faulting address
- *   T1, T2, AT, PP, PV, EXE, PRIV  0   FR   the reason:
+ *   PP, PV  which PASID it is about; both 0 for requests without PASID
+ *   T1, T2, AT, EXE, PRIV  0           FR   the reason:
  *
  *   30h              translation is enabled in a table mode other than scalable
  *   38h 40h 50h 58h  a table entry is not in guest memory
  *   3Ah 42h 52h 5Ah  reserved bits are set (those of capabilities that are not offered included)
  *   48h              RID_PASID lies beyond the PASID directory
- *   5Bh              second-stage, nested or reserved translation type, five-level paging, or the
- *                    broker refused or failed the binding
+ *   5Bh              second-stage, nested or reserved translation type, five-level paging; or the
+ *                    broker refused or failed the binding; or PV is a PASID for which there is no
+ *                    room: as many are bound as the broker's policy allows at once, or all
+ *                    VTD_LIMIT_ATTACHMENTS bindings are taken.  Looking for PASIDs of that device
+ *                    ends there, with this one record: what comes after PV is not bound either,
+ *                    until an invalidation names it again
  *   73h              the broker found the first-stage root outside guest memory
  *   70h              an invalidation of the device's first-stage table failed, so it was blocked
  *
  * An entry that is merely not present (39h 41h 51h 59h) blocks the device without a record: that is
  * how a guest takes a device out of use, and no access has failed.  FPD suppresses what it would on
  * hardware.  Nothing is recorded while translation is off.
+ *
+ * What is wrong with root or context entry (30h to 48h) is recorded once for the device, without
+ * PASID, and not for each of its PASIDs; PASIDs that the context entry does not allow (PASIDE 0, or
+ * beyond the directory) are blocked without a record.
  */
 #ifndef VTD_FRONTEND_FAULT_H
 #define VTD_FRONTEND_FAULT_H
@@ -41,6 +50,8 @@ enum vtd_fault_reason {
         VTD_FAULT_CONTEXT_ACCESS = 0x40,
         VTD_FAULT_CONTEXT_ABSENT = 0x41,
         VTD_FAULT_CONTEXT_RESERVED = 0x42,
+        VTD_FAULT_CONTEXT_NO_PASID = 0x45,
+        VTD_FAULT_CONTEXT_PASID = 0x46,
         VTD_FAULT_CONTEXT_RID_PASID = 0x48,
         VTD_FAULT_DIRECTORY_ACCESS = 0x50,
         VTD_FAULT_DIRECTORY_ABSENT = 0x51,
@@ -64,12 +75,12 @@ enum vtd_queue_error {
 };
 
 /*
- * Records a fault of @rid unless @fpd (the OR of the FPD bits met on the way) suppresses it, and
+ * Records a fault of @rid and @pasid (VTD_NO_PASID: of requests without one) unless @fpd (the OR of the FPD bits met on the way) suppresses it, and
  * raises the fault event as the architecture says.  Returns true unless it was suppressed; with no
  * free record it sets PFO and drops the fault.
  */
 bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *guest, uint16_t rid,
-                      enum vtd_fault_reason reason, bool fpd);
+                      uint32_t pasid, enum vtd_fault_reason reason, bool fpd);
 
 /* Sets FSTS.IQE and IQERCD, and raises the fault event. */
 void vtd_fault_queue_error(struct vtd_registers *registers, const struct vtd_guest *guest,

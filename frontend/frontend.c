@@ -43,9 +43,6 @@ static int check_config(struct vtd_log *log, const struct vtd_frontend_config *c
         if (config->pasid_bits > 20)
                 return vtd_fail(log, -EINVAL, "%u PASID bits, at most 20 are possible",
                                 config->pasid_bits);
-        if (config->pasid_bits > 0)
-                return vtd_fail(log, -ENOTSUP, "%u PASID bits: guest PASIDs are not built yet",
-                                config->pasid_bits);
         return 0;
 }
 
@@ -157,6 +154,7 @@ int vtd_frontend_set_backend(struct vtd_frontend *frontend, struct vtd_backend *
         }
         frontend->engine.backend = backend;
         frontend->engine.modes = reply.hello.modes;
+        frontend->engine.pasids = reply.hello.pasids;
         if (broker)
                 *broker = (struct vtd_frontend_broker){
                         .simulated = reply.hello.host == VTD_HOST_SIMULATED,
@@ -289,6 +287,11 @@ static int check_host(struct vtd_frontend *frontend, const char *name,
                                 "the guest was promised snoop control, which the host IOMMU of "
                                 "device %s lacks",
                                 name);
+        /* Where there are no PASIDs at all, no request with one can come: nothing is broken. */
+        if (host->pasid_bits > 0 && host->pasid_bits < config->pasid_bits)
+                return vtd_fail(&frontend->log, -ENOTSUP,
+                                "the guest was promised %u PASID bits, device %s has %u",
+                                config->pasid_bits, name, host->pasid_bits);
         return 0;
 }
 
@@ -296,18 +299,17 @@ int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t 
 {
         struct vtd_bindings *bindings = &frontend->engine.bindings;
         struct vtd_request request = {.type = VTD_REQUEST_PLUG_DEVICE};
-        struct vtd_binding *binding;
         struct vtd_reply reply;
+        uint32_t pasids = 0;
         int r, unplugged;
 
         if (!copy_name(&request.plug_device.name, name))
                 return vtd_fail(&frontend->log, -EINVAL,
                                 "a device name has 1 to %u letters, digits or ._:-",
                                 VTD_LIMIT_NAME);
-        if (vtd_bindings_find(bindings, rid, VTD_NO_PASID))
+        if (vtd_bindings_peek(bindings, rid, VTD_NO_PASID))
                 return vtd_fail(&frontend->log, -EEXIST, "requester id %#x is taken", rid);
-        binding = vtd_bindings_find_free(bindings);
-        if (!binding)
+        if (vtd_bindings_are_full(bindings))
                 return vtd_fail(&frontend->log, -ENOSPC, "all %u devices are plugged",
                                 VTD_LIMIT_DEVICES);
         r = call(frontend, &request, -1, &reply);
@@ -318,23 +320,16 @@ int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t 
                 unplugged = unplug_handle(frontend, reply.plug_device.device);
                 return unplugged == VTD_FRONTEND_LOST ? unplugged : r;
         }
-        *binding = (struct vtd_binding){
-                .used = true,
-                .rid = rid,
-                .pasid = VTD_NO_PASID,
-                .device = reply.plug_device.device,
-                .phase = VTD_BINDING_REPLAY,
-                .current = {.mode = VTD_ATTACH_BLOCKED},
-                .current_known = true,
-        };
+        if (reply.plug_device.pasid_bits > 0 && frontend->config.pasid_bits > 0)
+                pasids = UINT32_C(1) << frontend->config.pasid_bits;
+        vtd_bindings_add_device(bindings, rid, reply.plug_device.device, pasids);
         return 0;
 }
 
 int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid)
 {
-        struct vtd_engine *engine = &frontend->engine;
-        struct vtd_binding *binding = vtd_bindings_find(&engine->bindings, rid, VTD_NO_PASID);
-        uint64_t table;
+        struct vtd_bindings *bindings = &frontend->engine.bindings;
+        const struct vtd_binding *binding = vtd_bindings_peek(bindings, rid, VTD_NO_PASID);
         int r;
 
         if (!binding)
@@ -342,10 +337,17 @@ int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid)
         r = unplug_handle(frontend, binding->device);
         if (r != 0)
                 return r;
-        table = binding->table;
-        *binding = (struct vtd_binding){.used = false};
-        engine->walking = NULL;
-        vtd_engine_release_table(engine, table);
+        frontend->engine.walking = NULL;
+        frontend->engine.searching = NULL;
+        for (size_t i = bindings->end; i > 0; i--) {
+                struct vtd_binding *slot = &bindings->slots[i - 1];
+                uint64_t table = slot->table;
+
+                if (!slot->used || slot->rid != rid)
+                        continue;
+                vtd_bindings_remove(bindings, slot);
+                vtd_engine_release_table(&frontend->engine, table);
+        }
         return 0;
 }
 
@@ -408,7 +410,7 @@ static int prepare_region(struct vtd_frontend *frontend, struct vtd_request *req
                           unsigned region, uint64_t offset, unsigned width)
 {
         const struct vtd_binding *binding =
-                vtd_bindings_find(&frontend->engine.bindings, rid, VTD_NO_PASID);
+                vtd_bindings_peek(&frontend->engine.bindings, rid, VTD_NO_PASID);
 
         if (!binding)
                 return -ENODEV;
@@ -449,19 +451,48 @@ int vtd_frontend_region_write(struct vtd_frontend *frontend, uint16_t rid, unsig
         return call(frontend, &request, -1, &reply);
 }
 
+static enum vtd_frontend_binding binding_shown(const struct vtd_binding *binding)
+{
+        return binding->current_known ? (enum vtd_frontend_binding)binding->current.mode
+                                      : VTD_FRONTEND_BINDING_BLOCKED;
+}
+
 int vtd_frontend_get_binding(const struct vtd_frontend *frontend, uint16_t rid,
                              enum vtd_frontend_binding *out)
 {
-        for (size_t i = 0; i < VTD_BINDINGS; i++) {
-                const struct vtd_binding *binding = &frontend->engine.bindings.slots[i];
+        const struct vtd_binding *binding =
+                vtd_bindings_peek(&frontend->engine.bindings, rid, VTD_NO_PASID);
 
-                if (!binding->used || binding->rid != rid || binding->pasid != VTD_NO_PASID)
-                        continue;
-                *out = binding->current_known ? (enum vtd_frontend_binding)binding->current.mode
-                                              : VTD_FRONTEND_BINDING_BLOCKED;
-                return 0;
-        }
-        return -ENODEV;
+        if (!binding)
+                return -ENODEV;
+        *out = binding_shown(binding);
+        return 0;
+}
+
+int vtd_frontend_get_pasid_binding(const struct vtd_frontend *frontend, uint16_t rid,
+                                   uint32_t pasid, enum vtd_frontend_binding *out)
+{
+        const struct vtd_bindings *bindings = &frontend->engine.bindings;
+        const struct vtd_binding *binding;
+
+        if (!vtd_bindings_peek(bindings, rid, VTD_NO_PASID))
+                return -ENODEV;
+        binding = pasid == VTD_NO_PASID ? NULL : vtd_bindings_peek(bindings, rid, pasid);
+        *out = binding ? binding_shown(binding) : VTD_FRONTEND_BINDING_BLOCKED;
+        return 0;
+}
+
+int vtd_frontend_get_pasid_bits(const struct vtd_frontend *frontend, uint16_t rid, unsigned *bits)
+{
+        const struct vtd_bindings *bindings = &frontend->engine.bindings;
+        const struct vtd_binding *binding = vtd_bindings_peek(bindings, rid, VTD_NO_PASID);
+
+        if (!binding)
+                return -ENODEV;
+        *bits = bindings->searches[binding - bindings->slots].limit > 0
+                        ? frontend->config.pasid_bits
+                        : 0;
+        return 0;
 }
 
 void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)

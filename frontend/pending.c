@@ -19,10 +19,15 @@ static bool covers(const struct vtd_invalidate_entry *a, const struct vtd_invali
         return a->address <= b->address && end_of(b) <= end_of(a) && (b->leaf || !a->leaf);
 }
 
+static bool touches(const struct vtd_invalidate_entry *a, const struct vtd_invalidate_entry *b)
+{
+        return a->address <= end_of(b) && b->address <= end_of(a);
+}
+
 /* True when both can be one range that asks for no more than the two. */
 static bool joins(const struct vtd_invalidate_entry *a, const struct vtd_invalidate_entry *b)
 {
-        return a->leaf == b->leaf && a->address <= end_of(b) && b->address <= end_of(a);
+        return a->leaf == b->leaf && touches(a, b);
 }
 
 static void join(struct vtd_invalidate_entry *a, const struct vtd_invalidate_entry *b)
@@ -39,6 +44,44 @@ static void remove_entry(struct vtd_pending_table *table, size_t index)
         table->count--;
         memmove(&table->entries[index], &table->entries[index + 1],
                 (table->count - index) * sizeof(table->entries[0]));
+}
+
+/* Joins two leaf-only ranges that @middle, which asks for more, lies between; false: there are none. */
+static bool bridge_one(struct vtd_pending_table *table, const struct vtd_invalidate_entry *middle)
+{
+        struct vtd_invalidate_entry *first = NULL;
+
+        for (size_t i = 0; i < table->count; i++) {
+                struct vtd_invalidate_entry *entry = &table->entries[i];
+
+                if (!entry->leaf || !touches(entry, middle))
+                        continue;
+                if (first) {
+                        join(first, entry);
+                        remove_entry(table, i);
+                        return true;
+                }
+                first = entry;
+        }
+        return false;
+}
+
+/*
+ * Leaf-only ranges with nothing between them but what is invalidated anyway become one.  Ranges of
+ * one kind never touch here, so that this leaves the fewest possible.
+ */
+static void bridge(struct vtd_pending_table *table)
+{
+        size_t i = 0;
+
+        while (i < table->count) {
+                struct vtd_invalidate_entry middle = table->entries[i];
+
+                if (!middle.leaf && bridge_one(table, &middle))
+                        i = 0;
+                else
+                        i++;
+        }
 }
 
 /* Each restart has removed an entry, so that the scans are paid for by earlier additions. */
@@ -61,6 +104,8 @@ static void insert(struct vtd_pending_table *table, struct vtd_invalidate_entry 
                         i++;
                 }
         }
+        if (table->count == VTD_LIMIT_INVALIDATE_ENTRIES)
+                bridge(table);
         if (table->count == VTD_LIMIT_INVALIDATE_ENTRIES) {
                 table->whole = true;
                 table->count = 0;
@@ -133,8 +178,9 @@ void vtd_pending_drop(struct vtd_pending *pending, uint64_t table)
 
 void vtd_pending_take(struct vtd_pending *pending, struct vtd_invalidate_request *request)
 {
-        const struct vtd_pending_table *table = &pending->tables[0];
+        struct vtd_pending_table *table = &pending->tables[0];
 
+        bridge(table);
         request->table = table->table;
         if (table->whole) {
                 request->count = 1;

@@ -4,7 +4,8 @@
  * ranges for each first-stage table.  The guest learns of completion only from a wait descriptor,
  * so what lies between two of them travels in one request per table.
  *
- * Ranges that touch or overlap become one; nothing is invalidated beyond what was asked, except
+ * Ranges that touch or overlap become one, and leaf-only ranges also across a range between them
+ * that asks for more, so that as few are sent as can be; nothing is invalidated beyond what was asked, except
  * that more ranges than one request carries, or a range that reaches beyond the table's address
  * width, become the whole table.
  */

@@ -59,8 +59,10 @@ enum {
 
 #define VTD_ICS_IWC UINT32_C(0x1)
 
-#define VTD_FRCD_SIZE 16u
-#define VTD_FRCD_F    (UINT32_C(1) << 31) /* in the last of the four dwords */
+#define VTD_FRCD_SIZE     16u
+#define VTD_FRCD_PP       (UINT32_C(1) << 31) /* in the third of the four dwords */
+#define VTD_FRCD_F        (UINT32_C(1) << 31) /* in the last one */
+#define VTD_FRCD_PV_SHIFT 8u
 
 #define VTD_CAP_FS1GP        (UINT64_C(1) << 56)
 #define VTD_CAP_MGAW_SHIFT   16u

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "frontend/registers.h"
+#include "protos/message.h"
 #include "shared/checked.h"
 
 #define BIT(n)       (UINT64_C(1) << (n))
@@ -16,7 +17,21 @@
 #define ABOVE_LIMIT  (~(BIT(VTD_PHYSICAL_ADDRESS_BITS) - 1))
 #define POINTER_MASK (~(VTD_PAGE_SIZE - 1))
 
+#define PASIDE BIT(3) /* context entry: requests with PASID are allowed */
+
 #define ENTRY_WORDS 8u
+
+/* Where @walk, past the context entry, finds the directory entry of @pasid. */
+static uint64_t directory_entry(const struct vtd_walk *walk, uint32_t pasid)
+{
+        return walk->directory + (uint64_t)(pasid >> VTD_PASID_TABLE_BITS) * 8;
+}
+
+/* The same for the entry in the PASID table at @table. */
+static uint64_t table_entry(uint64_t table, uint32_t pasid)
+{
+        return table + (uint64_t)(pasid & (VTD_PASID_TABLE_SIZE - 1)) * 64;
+}
 
 /*
  * Judges the values of a well-formed entry and, at all levels but the last, sets the address of the
@@ -39,10 +54,15 @@ static enum vtd_fault_reason judge_context(struct vtd_walk *walk, const uint64_t
         unsigned size_code = (words[0] >> 9) & 7;
 
         (void)entry;
-        walk->pasid = words[1] & 0xfffff;
+        if (walk->with_pasid && !(words[0] & PASIDE))
+                return VTD_FAULT_CONTEXT_NO_PASID;
+        if (!walk->with_pasid)
+                walk->pasid = words[1] & 0xfffff;
         if (walk->pasid >> (size_code + 13) != 0)
-                return VTD_FAULT_CONTEXT_RID_PASID;
-        walk->address = (words[0] & POINTER_MASK) + (uint64_t)(walk->pasid >> 6) * 8;
+                return walk->with_pasid ? VTD_FAULT_CONTEXT_PASID : VTD_FAULT_CONTEXT_RID_PASID;
+        walk->directory = words[0] & POINTER_MASK;
+        walk->pasids = UINT32_C(1) << (size_code + 13);
+        walk->address = directory_entry(walk, walk->pasid);
         return VTD_FAULT_NONE;
 }
 
@@ -50,7 +70,7 @@ static enum vtd_fault_reason judge_directory(struct vtd_walk *walk, const uint64
                                              struct vtd_pasid_entry *entry)
 {
         (void)entry;
-        walk->address = (words[0] & POINTER_MASK) + (uint64_t)(walk->pasid & 0x3f) * 64;
+        walk->address = table_entry(words[0] & POINTER_MASK, walk->pasid);
         return VTD_FAULT_NONE;
 }
 
@@ -127,8 +147,8 @@ static const struct optional_bits {
         uint64_t bits;
         uint64_t ecap;
 } optional_bits[] = {
-        {VTD_WALK_CONTEXT, 0, BIT(3), VTD_ECAP_PASID}, /* PASIDE */
-        {VTD_WALK_PASID, 1, BIT(24), VTD_ECAP_SC},     /* PGSNP */
+        {VTD_WALK_CONTEXT, 0, PASIDE, VTD_ECAP_PASID},
+        {VTD_WALK_PASID, 1, BIT(24), VTD_ECAP_SC}, /* PGSNP */
 };
 
 static bool has_reserved_bits(enum vtd_walk_level level, const uint64_t *words, uint64_t ecap)
@@ -146,15 +166,25 @@ static bool has_reserved_bits(enum vtd_walk_level level, const uint64_t *words, 
         return false;
 }
 
-void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid)
+void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, uint32_t pasid)
 {
         bool upper_half = rid & 0x80;
 
         *walk = (struct vtd_walk){
                 .level = VTD_WALK_ROOT,
                 .rid = rid,
+                .with_pasid = pasid != VTD_NO_PASID,
+                .pasid = pasid,
                 .address = (root & POINTER_MASK) + (uint64_t)(rid >> 8) * 16 + (upper_half ? 8 : 0),
         };
+}
+
+void vtd_walk_aim(struct vtd_walk *walk, uint32_t pasid)
+{
+        walk->pasid = pasid;
+        walk->address = walk->level == VTD_WALK_DIRECTORY
+                                ? directory_entry(walk, pasid)
+                                : table_entry(walk->address & POINTER_MASK, pasid);
 }
 
 int vtd_walk_step(struct vtd_walk *walk, const struct vtd_guest *guest, uint64_t ecap,

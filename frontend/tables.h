@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The walk from a requester id to its PASID-table entry: root, scalable context, PASID directory,
+ * The walk from a requester id and a PASID to a PASID-table entry: root, scalable context, PASID directory,
  * PASID table.  Each entry is read once into local memory and judged there; one step reads one
  * entry, so that the caller can bound its work.  The tables below the entry are the host IOMMU's
  * business: nothing here reads a first-stage table.
@@ -16,6 +16,10 @@
 
 /* Physical addresses at or above 2^this are reserved in every entry: x86's own limit. */
 #define VTD_PHYSICAL_ADDRESS_BITS 52u
+
+/* Entries of one PASID table, which is what one entry of the PASID directory stands for. */
+#define VTD_PASID_TABLE_BITS 6u
+#define VTD_PASID_TABLE_SIZE (UINT32_C(1) << VTD_PASID_TABLE_BITS)
 
 enum vtd_translation_type {
         VTD_PGTT_FIRST_STAGE = 1,
@@ -43,7 +47,10 @@ struct vtd_walk {
         enum vtd_walk_level level; /* of the entry that is read next */
         uint64_t address;          /* its address */
         uint16_t rid;
-        uint32_t pasid; /* known once the level is past the context entry */
+        bool with_pasid;    /* for requests with pasid, otherwise for those without one */
+        uint32_t pasid;     /* without one: RID_PASID, known once past the context entry */
+        uint64_t directory; /* past the context entry: the PASID directory, ... */
+        uint32_t pasids;    /* ... and how many PASIDs it has entries for */
         bool fpd;
         /* Of the PASID-table entry, once it was found present, even if it is refused. */
         bool domain_known;
@@ -56,8 +63,17 @@ enum {
         VTD_WALK_E_REFUSED,  /* *@reason */
 };
 
-/* Prepares a walk for requests without PASID of @rid below the latched root pointer @root. */
-void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid);
+/*
+ * Prepares a walk below the latched root pointer @root, for requests of @rid with @pasid or, when
+ * that is VTD_NO_PASID, without one.
+ */
+void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, uint32_t pasid);
+
+/*
+ * Aims a walk that has come to the PASID directory at another @pasid below walk->pasids, or one that
+ * has come to a PASID table at another @pasid of that table.
+ */
+void vtd_walk_aim(struct vtd_walk *walk, uint32_t pasid);
 
 /*
  * Reads and judges one entry; @ecap is what the guest was offered.

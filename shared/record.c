@@ -11,6 +11,11 @@
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
+/* Linux 6.16; the headers may be older. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 /* Room for one descriptor more than is allowed, so that an excess arrives and is seen. */
 union record_control {
         struct cmsghdr align;
@@ -145,4 +150,13 @@ int vtd_record_adopt(int fd)
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
                 return vtd_errno();
         return 0;
+}
+
+int vtd_record_accept_fds(int socket, bool accept)
+{
+        int value = accept;
+
+        return setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &value, sizeof(value)) < 0
+                       ? vtd_errno()
+                       : 0;
 }

@@ -9,6 +9,7 @@
 #ifndef VTD_SHARED_RECORD_H
 #define VTD_SHARED_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "shared/fdlist.h"
@@ -41,5 +42,16 @@ int vtd_record_send(int socket, const void *buffer, size_t length, int fd);
  * Returns 0, or a negative errno (-EPROTOTYPE when it is something else).
  */
 int vtd_record_adopt(int fd);
+
+/*
+ * Says whether peers of @socket may send descriptors to it; on a listening socket, to the
+ * connections that are made from then on.  A peer that may not gets EPERM.
+ *
+ * Whoever closes a socket for the last time also closes the descriptors that wait in it, and that
+ * can take as long as their sender likes (SO_LINGER): see SECURITY.md.
+ *
+ * Returns 0; -ENOPROTOOPT before Linux 6.16, where everybody may; a negative errno.
+ */
+int vtd_record_accept_fds(int socket, bool accept);
 
 #endif

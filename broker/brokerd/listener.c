@@ -13,6 +13,7 @@
 
 #include "shared/cleanup.h"
 #include "shared/error.h"
+#include "shared/record.h"
 
 int vtd_listener_take_directory(const char *path, int *fd, struct vtd_log *log)
 {
@@ -69,11 +70,30 @@ static int remove_stale(const struct vtd_listener *listener, const struct sockad
 }
 
 /*
+ * Connections are closed here when they are refused or still wait at the end.  Descriptors that
+ * wait in them would be closed with them, by this process, for as long as their sender likes: they
+ * are not let in until a worker has the connection.
+ */
+static int keep_descriptors_out(const struct vtd_listener *listener, struct vtd_log *log)
+{
+        int result = vtd_record_accept_fds(listener->fd, false);
+
+        if (result != -ENOPROTOOPT)
+                return result;
+        vtd_log(log, VTD_LOG_WARNING,
+                "%s: kernels before 6.16 cannot keep descriptors out of connections: a tenant can "
+                "hold up vtd-brokerd",
+                listener->name);
+        return 0;
+}
+
+/*
  * bind() creates the file, with its mode by umask: 0600 when it is given to the tenant; otherwise
  * 0660, because a tenant that is another user than this process can only come by the group.  Giving
  * it away comes last: from then on its new owner may do with the name what the directory allows.
  */
-static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *address, bool owned)
+static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *address, bool owned,
+                       struct vtd_log *log)
 {
         mode_t before = umask(owned ? 0177 : 0117);
         int result = 0;
@@ -85,6 +105,8 @@ static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *
             fchownat(listener->directory, listener->name, listener->uid, (gid_t)-1,
                      AT_SYMLINK_NOFOLLOW) < 0)
                 result = vtd_errno();
+        if (result == 0)
+                result = keep_descriptors_out(listener, log);
         if (result == 0 && listen(listener->fd, VTD_LISTENER_BACKLOG) < 0)
                 result = vtd_errno();
         return result;
@@ -108,7 +130,7 @@ int vtd_listener_init(struct vtd_listener *listener, int directory, const char *
         if (result < 0)
                 return result;
         listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        result = listener->fd < 0 ? vtd_errno() : bind_socket(listener, &address, owned);
+        result = listener->fd < 0 ? vtd_errno() : bind_socket(listener, &address, owned, log);
         if (result < 0)
                 return vtd_fail(log, result, "socket %s: %s", address.sun_path, strerror(-result));
         return 0;

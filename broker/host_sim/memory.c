@@ -71,11 +71,14 @@ static int area_open(struct vtd_sim_area *area, int fd, uint64_t offset)
         struct stat status;
         int seals;
 
+        seals = fcntl(fd, F_GET_SEALS);
+        if (seals < 0)
+                return errno == EINVAL ? VTD_HOST_E_INVALID : vtd_errno(); /* no memfd */
+        if (!(seals & F_SEAL_SHRINK))
+                return VTD_HOST_E_INVALID;
+        /* Only now does the file not get shorter any more. */
         if (fstat(fd, &status) < 0)
                 return vtd_errno();
-        seals = fcntl(fd, F_GET_SEALS);
-        if (seals < 0 || !(seals & F_SEAL_SHRINK))
-                return VTD_HOST_E_INVALID;
         if (status.st_size < 0 || !vtd_range_within(offset, area->length, (uint64_t)status.st_size))
                 return VTD_HOST_E_INVALID;
 

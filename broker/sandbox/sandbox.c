@@ -96,6 +96,7 @@ enum vtd_worker_exit vtd_sandbox_check_inherited(enum vtd_host_kind host)
 {
         int last = host == VTD_HOST_LINUX ? VTD_WORKER_FD_IOMMU : VTD_WORKER_FD_CONNECTION;
         struct stat status;
+        int result;
 
         if (environ && environ[0])
                 return VTD_WORKER_EXIT_INHERITED;
@@ -104,6 +105,10 @@ enum vtd_worker_exit vtd_sandbox_check_inherited(enum vtd_host_kind host)
                         return VTD_WORKER_EXIT_INHERITED;
         if (vtd_record_adopt(VTD_WORKER_FD_CONTROL) != 0 ||
             vtd_record_adopt(VTD_WORKER_FD_CONNECTION) != 0)
+                return VTD_WORKER_EXIT_INHERITED;
+        /* vtd-brokerd kept them out while it could have been the one to close the connection. */
+        result = vtd_record_accept_fds(VTD_WORKER_FD_CONNECTION, true);
+        if (result < 0 && result != -ENOPROTOOPT)
                 return VTD_WORKER_EXIT_INHERITED;
         if (host == VTD_HOST_LINUX && !is_character_device(VTD_WORKER_FD_IOMMU, &status))
                 return VTD_WORKER_EXIT_INHERITED;

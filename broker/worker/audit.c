@@ -11,6 +11,20 @@ static void name_device(struct vtd_vm *vm, struct vtd_control_audit *audit, size
         memcpy(audit->device_name, name, sizeof(audit->device_name));
 }
 
+/*
+ * The line of the policy that decided.  Where it sets no value, a default or the lack of a grant
+ * decided, and [tenant] is cited.
+ */
+static uint32_t deciding_line(const struct vtd_vm *vm, const struct vtd_call *call)
+{
+        const struct vtd_refusal *refusal = &call->reply->refusal;
+        bool by_policy =
+                refusal->status == VTD_STATUS_DENIED ||
+                (refusal->status == VTD_STATUS_LIMIT && refusal->reason != VTD_REASON_HOST_LIMIT);
+
+        return call->line == 0 && by_policy ? vm->policy->tenant_line : call->line;
+}
+
 /* The device that a request was about: by its name, or by the handle that it named or made. */
 static void name_subject(struct vtd_vm *vm, struct vtd_control_audit *audit,
                          const struct vtd_call *call)
@@ -41,7 +55,7 @@ void vtd_audit_request(struct vtd_vm *vm, const struct vtd_call *call, bool alwa
                 audit->reason = call->reply->refusal.reason;
                 audit->asked = call->reply->refusal.asked;
                 audit->allowed = call->reply->refusal.allowed;
-                audit->line = call->line;
+                audit->line = deciding_line(vm, call);
         }
         audit->subject = call->subject;
         memcpy(audit->detail, call->detail, sizeof(audit->detail));

@@ -129,14 +129,17 @@ struct memfd {
         uint64_t size;
 };
 
-/* Only memfds (and files of tmpfs and hugetlbfs, which are the same) know seals. */
+/*
+ * Only memfds (and files of tmpfs and hugetlbfs, which are the same) know seals.  The size comes
+ * second: one that was read before the seal could have shrunk in between.
+ */
 static struct memfd read_memfd(int fd)
 {
         struct memfd memfd = {.seals = fcntl(fd, F_GET_SEALS), .access = -1};
         struct stat status;
         int flags;
 
-        memfd.is_memfd = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && memfd.seals >= 0;
+        memfd.is_memfd = memfd.seals >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
         if (memfd.is_memfd && status.st_size > 0)
                 memfd.size = (uint64_t)status.st_size;
         flags = fcntl(fd, F_GETFL);

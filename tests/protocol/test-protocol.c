@@ -7,7 +7,9 @@
 #include "tests/unit/unit.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,11 @@
 #include "shared/cleanup.h"
 #include "tests/system/broker-run.h"
 #include "tests/system/raw-client.h"
+
+/* Linux 6.16; the headers may be older. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 #define MEMORY (UINT64_C(1) << 20)
 
@@ -651,6 +658,29 @@ static void another_major_version_is_refused_and_may_try_again(void **state)
         raw_close(&client);
 }
 
+/*
+ * Closing a connection closes the descriptors that wait in it, and their sender can make that last
+ * (SO_LINGER): none may wait in a connection that vtd-brokerd could be the one to close.
+ */
+static void descriptors_cannot_be_sent_before_a_worker_is_there(void **state)
+{
+        struct world *world = *state;
+        struct raw_client client = {.fd = -1};
+        const uint8_t byte = 0;
+        int stopped, value, fd = STDIN_FILENO;
+        socklen_t size = sizeof(value);
+
+        if (getsockopt(world->client.fd, SOL_SOCKET, SO_PASSRIGHTS, &value, &size) < 0)
+                skip(); /* a kernel before 6.16 */
+        assert_int_equal(kill(world->run.pid, SIGSTOP), 0);
+        stopped = raw_connect(&client, world->path);
+        if (stopped == 0)
+                stopped = raw_send(&client, &byte, 1, &fd, 1);
+        assert_int_equal(kill(world->run.pid, SIGCONT), 0);
+        assert_int_equal(stopped, -EPERM);
+        raw_close(&client);
+}
+
 int main(void)
 {
 #define CASE(function) cmocka_unit_test_setup_teardown(function, open_case, close_case)
@@ -658,6 +688,7 @@ int main(void)
                 CASE(header_violations_end_the_connection),
                 CASE(records_of_a_wrong_size_end_the_connection),
                 CASE(descriptors_where_none_belong_end_the_connection),
+                CASE(descriptors_cannot_be_sent_before_a_worker_is_there),
                 CASE(body_violations_end_the_connection),
                 CASE(requests_before_hello_end_the_connection),
                 CASE(plugging_what_policy_does_not_grant_is_refused),

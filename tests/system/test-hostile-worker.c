@@ -137,7 +137,9 @@ static int work(void)
         union vtd_control_record record = {0};
         struct pollfd control = {.fd = VTD_WORKER_FD_CONTROL, .events = POLLIN};
 
-        if (recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) <= 0)
+        /* The channel does not wait by itself. */
+        if (poll(&control, 1, -1) != 1 ||
+            recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) <= 0)
                 return 1;
         send_type(VTD_CONTROL_READY, 0);
         if (strcmp(record.start.policy.tenant, "flood") == 0)

@@ -34,7 +34,8 @@ static void answer(struct fake_backend *fake, struct vtd_reply *reply)
 
         *reply = (struct vtd_reply){.type = request->type, .sequence = request->sequence};
         if (fake->refused == request->type) {
-                fake->refused = 0;
+                if (!fake->keep_refusing)
+                        fake->refused = 0;
                 reply->refused = true;
                 reply->refusal = (struct vtd_refusal){.status = vtd_reason_status(fake->reason),
                                                       .reason = fake->reason,
@@ -43,12 +44,15 @@ static void answer(struct fake_backend *fake, struct vtd_reply *reply)
                 return;
         }
         if (request->type == VTD_REQUEST_HELLO) {
-                reply->hello = (struct vtd_hello_reply){
-                        .major = 1, .host = VTD_HOST_SIMULATED, .modes = fake->modes};
+                reply->hello = (struct vtd_hello_reply){.major = 1,
+                                                        .host = VTD_HOST_SIMULATED,
+                                                        .modes = fake->modes,
+                                                        .pasids = fake->pasids};
         } else if (request->type == VTD_REQUEST_PLUG_DEVICE) {
                 reply->plug_device.device = ++fake->devices;
                 reply->plug_device.cap = fake->cap;
                 reply->plug_device.ecap = fake->ecap;
+                reply->plug_device.pasid_bits = fake->pasid_bits;
         } else if (request->type == VTD_REQUEST_UNPLUG_DEVICE) {
                 fake->unplugs++;
         } else if (request->type == VTD_REQUEST_MAP_MEMORY) {
@@ -101,6 +105,7 @@ struct fake_backend *fake_backend_new(void)
                 abort();
         fake->base.ops = &fake_ops;
         fake->modes = 7;
+        fake->pasid_bits = 20;
         fake->cap = UINT64_C(47) << 16;
         return fake;
 }

@@ -8,7 +8,7 @@
 
 #include "frontend/backend.h"
 
-#define FAKE_REQUESTS 64u
+#define FAKE_REQUESTS 1024u
 
 struct fake_backend {
         struct vtd_backend base;
@@ -17,8 +17,11 @@ struct fake_backend {
         bool lost;                     /* the connection is gone */
         enum vtd_request_type refused; /* the next request of this type is refused, ... */
         enum vtd_reason reason;        /* ... for this reason */
+        bool keep_refusing;            /* not the next one only */
         bool no_table;                 /* first-stage attachments are answered without a handle */
         uint32_t modes;
+        uint32_t pasids;     /* of HelloReply */
+        uint32_t pasid_bits; /* of every device */
         uint64_t cap, ecap;
         /* What was asked since fake_backend_forget(); the first FAKE_REQUESTS are kept. */
         struct vtd_request requests[FAKE_REQUESTS];

@@ -16,6 +16,8 @@ static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
                 return -EFAULT;
         guest->reads++;
         memcpy(data, guest->memory + gpa, size);
+        if (guest->after_read)
+                guest->after_read(guest, gpa);
         return 0;
 }
 
@@ -66,6 +68,7 @@ void guest_configure(struct guest *guest, const struct vtd_frontend_config *conf
         assert_int_equal(vtd_frontend_new(&guest->unit, config, &callbacks, guest), 0);
         guest->broker = fake_backend_new();
         guest->broker->modes = modes;
+        guest->broker->pasids = guest->pasids;
         assert_int_equal(vtd_frontend_set_backend(guest->unit, &guest->broker->base, NULL), 0);
         fake_backend_forget(guest->broker);
 }
@@ -76,6 +79,7 @@ int guest_setup(void **state)
         struct guest *guest = calloc(1, sizeof(*guest));
 
         assert_non_null(guest);
+        guest->pasids = PASIDS;
         guest_configure(guest, &config, 7);
         *state = guest;
         return 0;
@@ -177,6 +181,45 @@ void put_entry(struct guest *guest, unsigned rid, unsigned pgtt, unsigned did, u
         guest_put64(guest, entry, pgtt ? 1 | 2 << 2 | (uint64_t)pgtt << 6 : 0);
 }
 
+void configure_pasids(struct guest *guest, uint32_t pasids)
+{
+        struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
+
+        config.pasid_bits = 20;
+        guest->pasids = pasids;
+        guest_configure(guest, &config, 7);
+}
+
+void put_pasid_context(struct guest *guest, unsigned rid, unsigned size_code, uint64_t directory)
+{
+        uint64_t context = (rid & 0x80 ? CONTEXT_UPPER : CONTEXT_LOWER) + (rid & 0x7f) * 32;
+
+        put_context(guest, rid, 0);
+        guest_put64(guest, context, directory | size_code << 9 | 0x8 | 1);
+        guest_put64(guest, directory, entry_of(rid, 0) | 1);
+}
+
+uint64_t pasid_entry_of(unsigned rid, unsigned pasid)
+{
+        unsigned table = pasid >> 6;
+
+        if (table == 0)
+                return entry_of(rid, pasid);
+        return 0x240000 + (index_of(rid) & 1) * 0x40000 + (table & 0x3f) * 0x1000 +
+               (pasid & 0x3f) * 64;
+}
+
+void put_pasid(struct guest *guest, unsigned rid, unsigned pasid, unsigned pgtt, unsigned did,
+               uint64_t root)
+{
+        uint64_t entry = pasid_entry_of(rid, pasid);
+
+        guest_put64(guest, directory_of(rid) + (pasid >> 6) * 8, (entry & ~UINT64_C(0xfff)) | 1);
+        guest_put64(guest, entry + 8, pgtt ? did : 0);
+        guest_put64(guest, entry + 16, root);
+        guest_put64(guest, entry, pgtt ? 1 | 2 << 2 | (uint64_t)pgtt << 6 : 0);
+}
+
 void plug(struct guest *guest, unsigned rid)
 {
         assert_int_equal(vtd_frontend_plug(guest->unit, "nic0", (uint16_t)rid), 0);
@@ -231,6 +274,24 @@ enum vtd_frontend_binding binding_of(struct guest *guest, unsigned rid)
 
         assert_int_equal(vtd_frontend_get_binding(guest->unit, (uint16_t)rid, &binding), 0);
         return binding;
+}
+
+enum vtd_frontend_binding pasid_binding_of(struct guest *guest, unsigned rid, unsigned pasid)
+{
+        enum vtd_frontend_binding binding;
+
+        assert_int_equal(
+                vtd_frontend_get_pasid_binding(guest->unit, (uint16_t)rid, pasid, &binding), 0);
+        return binding;
+}
+
+unsigned pasid_fault_reason(struct guest *guest, unsigned rid, unsigned pasid)
+{
+        uint64_t high = read64(guest, VTD_REG_FRCD + 8);
+
+        assert_int_equal((high >> 31) & 1, pasid != 0);
+        assert_int_equal((high >> 40) & 0xfffff, pasid);
+        return fault_reason(guest, rid);
 }
 
 unsigned fault_reason(struct guest *guest, unsigned rid)

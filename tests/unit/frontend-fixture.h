@@ -26,6 +26,7 @@
 #define RID_B 0x0090u /* in the upper half of its bus */
 
 #define BUDGET 4096u
+#define PASIDS 64u /* that the broker allows at once */
 
 /* Descriptors (first word, second word) as Linux writes them. */
 #define CC_GLOBAL              UINT64_C(0x11), 0
@@ -50,6 +51,9 @@ struct guest {
         unsigned lost;
         unsigned lines;
         uint64_t reads;
+        /* What happens in the instant after a read of memory at @gpa; may be NULL. */
+        void (*after_read)(struct guest *guest, uint64_t gpa);
+        uint32_t pasids; /* that the broker says it allows, from guest_configure() on */
 
         struct vtd_frontend *unit;
         struct fake_backend *broker;
@@ -89,6 +93,17 @@ void put_context(struct guest *guest, unsigned rid, unsigned rid_pasid);
 /* A PASID-table entry: type @pgtt (0: all zero), domain @did, first-stage root @root. */
 void put_entry(struct guest *guest, unsigned rid, unsigned pgtt, unsigned did, uint64_t root);
 
+/* A unit with 20 bits of PASID, whose broker allows @pasids at once. */
+void configure_pasids(struct guest *guest, uint32_t pasids);
+
+/* The context entry of @rid with PASIDE and PDTS @size_code; and @directory's first entry. */
+void put_pasid_context(struct guest *guest, unsigned rid, unsigned size_code, uint64_t directory);
+
+/* As put_entry(), for @pasid below 0x1000 of a device with directory_of(@rid). */
+void put_pasid(struct guest *guest, unsigned rid, unsigned pasid, unsigned pgtt, unsigned did,
+               uint64_t root);
+uint64_t pasid_entry_of(unsigned rid, unsigned pasid);
+
 /* Plugs, fills the context entry, and lets it settle. */
 void plug(struct guest *guest, unsigned rid);
 
@@ -104,9 +119,13 @@ void kick(struct guest *guest);
 void invalidate(struct guest *guest, uint64_t first, uint64_t second);
 
 enum vtd_frontend_binding binding_of(struct guest *guest, unsigned rid);
+enum vtd_frontend_binding pasid_binding_of(struct guest *guest, unsigned rid, unsigned pasid);
 
 /* The reason in fault record 0, which must be valid and of @rid. */
 unsigned fault_reason(struct guest *guest, unsigned rid);
+
+/* The same, of @pasid; 0: without PASID. */
+unsigned pasid_fault_reason(struct guest *guest, unsigned rid, unsigned pasid);
 
 /* Clears all fault records and FSTS as a driver does. */
 void clear_faults(struct guest *guest);

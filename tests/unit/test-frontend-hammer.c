@@ -62,6 +62,41 @@ static void random_register(struct hammer *hammer)
         (void)vtd_frontend_read(guest->unit, offset, size);
 }
 
+/* Every request is one that the seam allows. */
+static void check_requests(struct hammer *hammer)
+{
+        struct fake_backend *broker = hammer->guest->broker;
+
+        assert_true(broker->count <= FAKE_REQUESTS);
+        for (size_t i = 0; i < broker->count; i++) {
+                const struct vtd_request *request = &broker->requests[i];
+
+                if (request->type == VTD_REQUEST_ATTACH) {
+                        assert_in_range(request->attach.mode, 1, 3);
+                        assert_in_range(request->attach.pasid, 0, VTD_PASID_MAX);
+                        assert_int_equal(request->attach.root & 0xfff, 0);
+                        assert_int_equal(request->attach.flags, 0);
+                } else if (request->type == VTD_REQUEST_INVALIDATE) {
+                        assert_int_not_equal(request->invalidate.table, 0);
+                        assert_in_range(request->invalidate.count, 1, VTD_LIMIT_INVALIDATE_ENTRIES);
+                        for (size_t j = 0; j < request->invalidate.count; j++) {
+                                const struct vtd_invalidate_entry *entry =
+                                        &request->invalidate.entries[j];
+
+                                if (entry->pages == VTD_INVALIDATE_ALL) {
+                                        assert_int_equal(entry->address, 0);
+                                        assert_false(entry->leaf);
+                                        continue;
+                                }
+                                assert_true(entry->pages > 0 && entry->pages <= UINT64_C(1) << 36);
+                                assert_true(entry->address + entry->pages * 4096 <= UINT64_C(1)
+                                                                                            << 48);
+                        }
+                }
+        }
+        fake_backend_forget(broker);
+}
+
 /* What a driver does, so that the random parts happen to a unit that works. */
 static void start_over(struct hammer *hammer)
 {
@@ -69,13 +104,31 @@ static void start_over(struct hammer *hammer)
 
         write32(guest, VTD_REG_FSTS, VTD_FSTS_IQE);
         command(guest, 0, VTD_GCMD_QIE);
-        (void)vtd_frontend_run(guest->unit, BUDGET);
+        for (unsigned i = 0; i < BUDGET / 32; i++) {
+                (void)vtd_frontend_run(guest->unit, 32);
+                check_requests(hammer);
+        }
         write64(guest, VTD_REG_RTADDR, ROOT_TABLE | 0x400);
         write64(guest, VTD_REG_IQA, QUEUE | 0x800);
         write32(guest, VTD_REG_IQT, 0);
         guest->tail = 0;
         command(guest, VTD_GCMD_SRTP, 0);
         command(guest, VTD_GCMD_QIE | VTD_GCMD_TE, 0);
+}
+
+/* Some PASIDs, now and then with many directory entries aimed at one table. */
+static void random_pasids(struct hammer *hammer, unsigned rid)
+{
+        struct guest *guest = hammer->guest;
+        unsigned tables = pick(hammer, 8) ? 1 + pick(hammer, 2) : 128;
+
+        put_pasid_context(guest, rid, 0, directory_of(rid));
+        memset(guest->memory + pasid_entry_of(rid, 64), 0, 0x1000);
+        for (unsigned i = 1; i < tables; i++)
+                guest_put64(guest, directory_of(rid) + i * 8, pasid_entry_of(rid, 64) | 1);
+        for (unsigned i = pick(hammer, 6); i > 0; i--)
+                put_pasid(guest, rid, 1 + pick(hammer, 0x7f), pick(hammer, 6), pick(hammer, 4),
+                          TABLE_A + pick(hammer, 4) * 0x1000);
 }
 
 static void random_entry(struct hammer *hammer)
@@ -85,10 +138,12 @@ static void random_entry(struct hammer *hammer)
 
         /* What was random before is gone: otherwise nothing is well-formed after a while. */
         memset(guest->memory + CONTEXT_LOWER + rid * 32, 0, 32);
-        memset(guest->memory + directory_of(rid), 0, 64);
+        memset(guest->memory + directory_of(rid), 0, 0x400);
         memset(guest->memory + entry_of(rid, 0), 0, 64);
         put_context(guest, rid, pick(hammer, 8) ? 0 : pick(hammer, 0x4000));
         put_entry(guest, rid, pick(hammer, 6), pick(hammer, 4), TABLE_A + pick(hammer, 4) * 0x1000);
+        if (pick(hammer, 2))
+                random_pasids(hammer, rid);
         if (pick(hammer, 4) == 0) {
                 uint64_t address = entry_of(rid, 0) + pick(hammer, 8) * 8;
 
@@ -108,10 +163,12 @@ static void random_descriptor(struct hammer *hammer)
                 {PC_GLOBAL},
                 {PC_DOMAIN(did)},
                 {PC_PASID(did, 0)},
+                {PC_PASID(did, pick(hammer, 0x80))},
                 {IOTLB_GLOBAL},
                 {IOTLB_DOMAIN(did)},
                 {IOTLB_PAGE(did, where & ~UINT64_C(0xfbf))},
                 {PIOTLB_ALL(did, 0)},
+                {PIOTLB_ALL(did, pick(hammer, 0x80))},
                 {PIOTLB_PAGE(did, 0, where & ~UINT64_C(0xf80))},
                 {WAIT_STATUS(1)},
                 {UINT64_C(0x35), STATUS},
@@ -157,48 +214,15 @@ static void random_world(struct hammer *hammer)
         }
 }
 
-/* Every request is one that the seam allows. */
-static void check_requests(struct hammer *hammer)
-{
-        struct fake_backend *broker = hammer->guest->broker;
-
-        assert_true(broker->count <= FAKE_REQUESTS);
-        for (size_t i = 0; i < broker->count; i++) {
-                const struct vtd_request *request = &broker->requests[i];
-
-                if (request->type == VTD_REQUEST_ATTACH) {
-                        assert_in_range(request->attach.mode, 1, 3);
-                        assert_int_equal(request->attach.root & 0xfff, 0);
-                        assert_int_equal(request->attach.flags, 0);
-                } else if (request->type == VTD_REQUEST_INVALIDATE) {
-                        assert_int_not_equal(request->invalidate.table, 0);
-                        assert_in_range(request->invalidate.count, 1, VTD_LIMIT_INVALIDATE_ENTRIES);
-                        for (size_t j = 0; j < request->invalidate.count; j++) {
-                                const struct vtd_invalidate_entry *entry =
-                                        &request->invalidate.entries[j];
-
-                                if (entry->pages == VTD_INVALIDATE_ALL) {
-                                        assert_int_equal(entry->address, 0);
-                                        assert_false(entry->leaf);
-                                        continue;
-                                }
-                                assert_true(entry->pages > 0 && entry->pages <= UINT64_C(1) << 36);
-                                assert_true(entry->address + entry->pages * 4096 <= UINT64_C(1)
-                                                                                            << 48);
-                        }
-                }
-        }
-        fake_backend_forget(broker);
-}
-
 static void bounded_run(struct hammer *hammer)
 {
         struct guest *guest = hammer->guest;
-        unsigned budget = pick(hammer, 30);
+        unsigned budget = pick(hammer, pick(hammer, 4) ? 30 : FAKE_REQUESTS);
         uint64_t reads = guest->reads;
         int outcome = vtd_frontend_run(guest->unit, budget);
 
         assert_true(guest->reads - reads <= budget);
+        assert_true(vtd_bindings_count_pasids(&guest->unit->engine.bindings) <= PASIDS);
         assert_in_range(outcome, VTD_FRONTEND_IDLE, VTD_FRONTEND_WAITING);
         if (outcome == VTD_FRONTEND_WAITING)
                 assert_true(guest->broker->hold);
@@ -263,6 +287,7 @@ static void test_nothing_a_guest_does_breaks_the_unit(void **state)
         unsigned long steps = from_environment("HAMMER_STEPS", STEPS);
         struct vtd_frontend_stats stats;
 
+        configure_pasids(hammer.guest, PASIDS);
         hammer.state = from_environment("HAMMER_SEED", 0x5eed) | 1;
         start_over(&hammer);
         for (unsigned long i = 0; i < steps; i++)

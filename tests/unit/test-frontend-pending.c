@@ -161,7 +161,45 @@ static void test_tables_are_kept_apart_bounded_and_dropped(void **state)
         assert_int_equal(vtd_pending_add_whole(pending, 99), 0);
 }
 
-/* Against the simplest model: what is sent covers exactly the pages that were asked for. */
+/*
+ * The fewest ranges for the pages asked for: one for each run of pages whose upper levels count, and
+ * one for each run of pages of either kind that has some of the other kind only.
+ */
+static size_t fewest(bool asked[2][256])
+{
+        bool leaf_only = false;
+        size_t count = 0;
+
+        for (unsigned page = 0; page < 256; page++) {
+                if (!asked[0][page] && !asked[1][page])
+                        leaf_only = false;
+                else if (asked[0][page] && (page == 0 || !asked[0][page - 1]))
+                        count++;
+                if (!asked[0][page] && asked[1][page] && !leaf_only) {
+                        leaf_only = true;
+                        count++;
+                }
+        }
+        return count;
+}
+
+static void test_a_leaf_only_range_goes_on_behind_one_that_asks_for_more(void **state)
+{
+        struct vtd_pending *pending = *state;
+        struct vtd_invalidate_request request;
+
+        add(pending, 3, 0, true);
+        add(pending, 6, 0, true);
+        add(pending, 4, 1, false);
+        add(pending, 8, 0, true);
+        vtd_pending_take(pending, &request);
+        assert_int_equal(request.count, 3);
+        assert_entry(&request, 0, 3, 4, true);
+        assert_entry(&request, 1, 4, 2, false);
+        assert_entry(&request, 2, 8, 1, true);
+}
+
+/* Against the simplest model: exactly the pages that were asked for, in as few ranges as can be. */
 static void test_what_is_sent_is_exactly_what_was_asked(void **state)
 {
         struct vtd_pending *pending = *state;
@@ -182,6 +220,7 @@ static void test_what_is_sent_is_exactly_what_was_asked(void **state)
                                 asked[leaf][(page & ~((1u << mask) - 1)) + j] = true;
                 }
                 vtd_pending_take(pending, &request);
+                assert_int_equal(request.count, fewest(asked));
                 for (size_t i = 0; i < request.count; i++)
                         for (unsigned j = 0; j < request.entries[i].pages; j++)
                                 sent[request.entries[i].leaf]
@@ -206,6 +245,7 @@ int main(void)
                 TEST(test_the_whole_table_absorbs_ranges),
                 TEST(test_blocks_are_aligned_down_and_bounded_by_the_address_width),
                 TEST(test_tables_are_kept_apart_bounded_and_dropped),
+                TEST(test_a_leaf_only_range_goes_on_behind_one_that_asks_for_more),
                 TEST(test_what_is_sent_is_exactly_what_was_asked),
         };
 

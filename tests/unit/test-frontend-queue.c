@@ -228,6 +228,115 @@ static void test_invalidations_between_two_waits_are_one_request(void **state)
         assert_int_equal(request->entries[1].pages, 1);
 }
 
+static void assert_range(const struct vtd_request *request, size_t i, uint64_t address,
+                         uint64_t pages, bool leaf)
+{
+        const struct vtd_invalidate_entry *entry = &request->invalidate.entries[i];
+
+        assert_int_equal(request->type, VTD_REQUEST_INVALIDATE);
+        assert_true(i < request->invalidate.count);
+        assert_int_equal(entry->address, address);
+        assert_int_equal(entry->pages, pages);
+        assert_int_equal(entry->leaf, leaf);
+}
+
+/* Lets the broker give one answer, which must not be the last thing that the wait stands for. */
+static void answer_one(struct guest *guest)
+{
+        guest->broker->hold = false;
+        (void)vtd_frontend_run(guest->unit, 0);
+        guest->broker->hold = true;
+        run_until(guest, VTD_FRONTEND_WAITING);
+        assert_int_equal(guest_get32(guest, STATUS), 0);
+}
+
+/*
+ * Everything that lies between two waits, with a broker that answers late: ranges become the fewest
+ * entries, none reaches beyond its block, and the order with cache descriptors stays.
+ */
+static void test_descriptors_between_two_waits_become_the_fewest_entries_in_order(void **state)
+{
+        struct guest *guest = *state;
+        const struct vtd_request *requests = guest->broker->requests;
+
+        start(guest);
+        guest->broker->hold = true;
+        put_entry(guest, RID_A, 1, 5, TABLE_B);
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0x5000));
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0x4000));     /* adjacent */
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0x7000 | 2)); /* the block 4 to 7 */
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0x9000));     /* after a gap */
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0xb000 | LEAF));
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0x9000 | LEAF)); /* covered */
+        queue_descriptor(guest, PC_PASID(5, 0));
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0x20000 | 3));
+        queue_descriptor(guest, CC_DEVICE(RID_A, 0));
+        queue_descriptor(guest, PIOTLB_ALL(5, 0));
+        queue_descriptor(guest, PIOTLB_PAGE(5, 0, 0x30000));
+        queue_descriptor(guest, WAIT_STATUS(8));
+        kick(guest);
+        run_until(guest, VTD_FRONTEND_WAITING);
+        assert_int_equal(guest->broker->count, 1);
+        assert_int_equal(requests[0].invalidate.table, fake_backend_table(TABLE_A));
+        assert_int_equal(requests[0].invalidate.count, 3);
+        assert_range(&requests[0], 0, 0x4000, 4, false);
+        assert_range(&requests[0], 1, 0x9000, 1, false);
+        assert_range(&requests[0], 2, 0xb000, 1, true);
+        answer_one(guest);
+        assert_int_equal(requests[1].type, VTD_REQUEST_ATTACH);
+        assert_int_equal(requests[1].attach.root, TABLE_B);
+        answer_one(guest);
+        assert_int_equal(requests[2].invalidate.table, fake_backend_table(TABLE_B));
+        assert_int_equal(requests[2].invalidate.count, 1);
+        assert_range(&requests[2], 0, 0x20000, 8, false);
+        answer_one(guest);
+        assert_int_equal(requests[3].invalidate.count, 1);
+        assert_range(&requests[3], 0, 0, VTD_INVALIDATE_ALL, false);
+        assert_int_equal(guest->broker->count, 4);
+        guest->broker->hold = false;
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(guest->broker->count, 4);
+        assert_int_equal(guest_get32(guest, STATUS), 8);
+}
+
+static void test_over_128_ranges_between_two_waits_become_the_whole_table(void **state)
+{
+        struct guest *guest = *state;
+        const struct vtd_request *requests = guest->broker->requests;
+
+        start(guest);
+        guest->broker->hold = true;
+        for (unsigned more = 0; more < 2; more++) {
+                fake_backend_forget(guest->broker);
+                guest_put64(guest, STATUS, 0);
+                /* The queue holds 127: it never runs empty before the wait. */
+                for (unsigned i = 0; i < VTD_LIMIT_INVALIDATE_ENTRIES + more; i++) {
+                        queue_descriptor(guest, PIOTLB_PAGE(5, 0, i * 0x2000));
+                        if (i != 100)
+                                continue;
+                        kick(guest);
+                        assert_int_equal(vtd_frontend_run(guest->unit, 100), VTD_FRONTEND_PENDING);
+                }
+                queue_descriptor(guest, WAIT_STATUS(3));
+                kick(guest);
+                run_until(guest, VTD_FRONTEND_WAITING);
+                assert_int_equal(guest->broker->count, 1);
+                assert_int_equal(guest_get32(guest, STATUS), 0);
+                if (more == 0) {
+                        assert_int_equal(requests[0].invalidate.count,
+                                         VTD_LIMIT_INVALIDATE_ENTRIES);
+                        assert_range(&requests[0], 127, 127 * 0x2000, 1, false);
+                } else {
+                        assert_int_equal(requests[0].invalidate.count, 1);
+                        assert_range(&requests[0], 0, 0, VTD_INVALIDATE_ALL, false);
+                }
+                guest->broker->hold = false;
+                run_until(guest, VTD_FRONTEND_IDLE);
+                assert_int_equal(guest_get32(guest, STATUS), 3);
+                guest->broker->hold = true;
+        }
+}
+
 static void test_every_address_mask_is_accepted_for_pasid_based_invalidation(void **state)
 {
         struct guest *guest = *state;
@@ -562,6 +671,8 @@ int main(void)
                 TEST(test_invalidations_are_sent_before_bindings_are_looked_at_again),
                 TEST(test_invalidations_are_sent_without_a_wait_when_the_queue_is_empty),
                 TEST(test_invalidations_between_two_waits_are_one_request),
+                TEST(test_descriptors_between_two_waits_become_the_fewest_entries_in_order),
+                TEST(test_over_128_ranges_between_two_waits_become_the_whole_table),
                 TEST(test_every_address_mask_is_accepted_for_pasid_based_invalidation),
                 TEST(test_addresses_beyond_the_table_flush_it_whole),
                 TEST(test_descriptors_for_more_tables_than_fit_are_all_carried_out),

@@ -8,11 +8,41 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "broker/worker/memory.h"
 #include "shared/cleanup.h"
 #include "tests/unit/vm-fixture.h"
+
+/*
+ * Stands in front of the C library's, to be a client that acts at the worst moment: when the seals
+ * of *shrink_before_seals are asked for, it first empties the file and seals it.
+ */
+static int *shrink_before_seals(void)
+{
+        static int fd = -1;
+
+        return &fd;
+}
+
+int fcntl64(int fd, int command, ...)
+{
+        va_list arguments;
+        long argument;
+
+        va_start(arguments, command);
+        argument = va_arg(arguments, long);
+        va_end(arguments);
+        if (command == F_GET_SEALS && *shrink_before_seals() >= 0) {
+                int other = *shrink_before_seals();
+
+                *shrink_before_seals() = -1;
+                assert_int_equal(ftruncate(other, 0), 0);
+                assert_int_equal(syscall(SYS_fcntl, other, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+        }
+        return (int)syscall(SYS_fcntl, fd, command, argument);
+}
 
 static int setup(void **state)
 {
@@ -116,6 +146,20 @@ static void limits_are_exact_and_name_their_lines(void **state)
         assert_int_equal(fixture_call(f, &map, fd), 0);
         assert_false(f->reply.refused);
         fixture_check_books(f, false);
+}
+
+static void a_default_that_decides_names_the_tenant(void **state)
+{
+        struct fixture *f = *state;
+        struct vtd_request map = fixture_map_request(0, 8 * GIB + 4096, 0);
+        VTD_CLEANUP_FD int fd = fixture_memfd(MIB, F_SEAL_SHRINK);
+
+        f->policy.limits[VTD_POLICY_MEMORY].line = 0;
+        (void)fixture_plug(f, 0);
+        fixture_expect_refusal(f, &map, fd, VTD_REASON_MEMORY_LIMIT, LINE_TENANT);
+        /* No rule decides about the rest. */
+        map.map_memory.size = 4096 + 1;
+        fixture_expect_refusal(f, &map, fd, VTD_REASON_ALIGNMENT, 0);
 }
 
 static void expect_fd_refused(struct fixture *f, int fd, enum vtd_reason reason, uint64_t asked)
@@ -273,6 +317,21 @@ static void s11_empty_mappings_count_as_mappings_and_hold_nothing(void **state)
         fixture_check_books(f, false);
 }
 
+static void a_memfd_that_shrinks_while_it_is_judged_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        struct vtd_request map = fixture_map_request(0, MIB, 0);
+        VTD_CLEANUP_FD int fd = fixture_memfd(MIB, 0);
+
+        (void)fixture_plug(f, 0);
+        *shrink_before_seals() = fd;
+        fixture_expect_refusal(f, &map, fd, VTD_REASON_MEMFD_RANGE, 0);
+        assert_int_equal(*shrink_before_seals(), -1);
+        assert_int_equal(f->reply.refusal.asked, MIB);
+        assert_int_equal(f->reply.refusal.allowed, 0);
+        assert_int_equal(fake_host_mapped(f->host), 0);
+}
+
 static void memory_is_mapped_in_chunks_that_end_on_their_boundary(void **state)
 {
         static const uint64_t gpa = GIB - MIB, size = 2 * GIB + 2 * MIB;
@@ -380,11 +439,13 @@ int main(void)
                 CASE(memory_before_the_first_plug_is_refused),
                 CASE(numbers_are_judged),
                 CASE(limits_are_exact_and_name_their_lines),
+                CASE(a_default_that_decides_names_the_tenant),
                 CASE(only_a_sealed_writable_memfd_is_guest_memory),
                 CASE(s11_the_rule_that_refuses_read_only_memory_is_named),
                 CASE(s11_read_only_memory_can_be_skipped),
                 CASE(s11_skipping_forgives_nothing_else),
                 CASE(s11_empty_mappings_count_as_mappings_and_hold_nothing),
+                CASE(a_memfd_that_shrinks_while_it_is_judged_is_refused),
                 CASE(memory_is_mapped_in_chunks_that_end_on_their_boundary),
                 CASE(a_failed_chunk_takes_the_earlier_ones_back),
                 CASE(what_a_failed_unmap_leaves_stays_charged_and_can_be_unmapped_again),

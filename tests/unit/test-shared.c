@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "shared/checked.h"
@@ -112,6 +113,39 @@ static void test_record_violations_leak_nothing(void **state)
         close_pair(pair);
 }
 
+static int send_zero(int socket)
+{
+        return vtd_record_send(socket, "x", 1, 0);
+}
+
+/* As vtd-brokerd and a worker do: shut at the listener, opened at the connection. */
+static void test_record_fds_wait_for_permission(void **state)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX}; /* the kernel chooses a name */
+        VTD_CLEANUP_FD int listener = -1, client = -1, accepted = -1;
+        socklen_t size = sizeof(address);
+        int result;
+
+        (void)state;
+        listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        client = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+        assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+        assert_int_equal(listen(listener, 1), 0);
+        result = vtd_record_accept_fds(listener, false);
+        if (result == -ENOPROTOOPT)
+                skip(); /* a kernel before 6.16 */
+        assert_int_equal(result, 0);
+        assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
+        assert_int_equal(send_zero(client), -EPERM);
+        accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(accepted >= 0);
+        assert_int_equal(send_zero(client), -EPERM);
+        assert_int_equal(vtd_record_send(client, "x", 1, -1), 0);
+        assert_int_equal(vtd_record_accept_fds(accepted, true), 0);
+        assert_int_equal(send_zero(client), 0);
+}
+
 static void test_record_adopt_refuses_other_descriptors(void **state)
 {
         int pair[2];
@@ -203,6 +237,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_record_carries_one_descriptor),
                 cmocka_unit_test(test_record_violations_leak_nothing),
+                cmocka_unit_test(test_record_fds_wait_for_permission),
                 cmocka_unit_test(test_record_adopt_refuses_other_descriptors),
                 cmocka_unit_test(test_frame_round_trip_and_refusals),
                 cmocka_unit_test(test_log_escape),

@@ -69,7 +69,7 @@ struct vtd_frontend_callbacks {
 struct vtd_frontend_config {
         bool first_stage_1gib;  /* CAP.FS1GP */
         bool snoop_control;     /* ECAP.SC */
-        unsigned pasid_bits;    /* 0: no ECAP.PASID; 1 to 20 (ECAP.PSS + 1) is not built yet */
+        unsigned pasid_bits;    /* 0: no ECAP.PASID; 1 to 20: ECAP.PSS + 1 */
         unsigned fault_records; /* CAP.NFR + 1: 1 to 8 */
         unsigned address_bits;  /* CAP.MGAW + 1, the guest's DMA address width: 39 to 48 */
 };
@@ -84,8 +84,7 @@ struct vtd_frontend_config {
 /*
  * Creates a unit in reset state.  @callbacks is copied; @opaque is passed to each callback.
  * Returns 0 with *@out owned by the caller; -EINVAL when the configuration is impossible or a
- * required callback is missing; -ENOTSUP when pasid_bits is not 0 (guest PASIDs are not built yet);
- * -ENOMEM.
+ * required callback is missing; -ENOMEM.
  */
 int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config *config,
                      const struct vtd_frontend_callbacks *callbacks, void *opaque);
@@ -145,6 +144,11 @@ int vtd_frontend_connect_fd(struct vtd_frontend *frontend, int fd,
  * Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -EEXIST when @rid is taken; -EINVAL for a name that
  * no device can have; -ENOTSUP when the guest was promised what this device's host IOMMU lacks
  * (first-stage 1 GiB pages, address width, PASID bits: the log says which); -ENOSPC.
+ *
+ * A device without PASIDs, of itself or because the tenant's policy grants none, can be plugged
+ * whatever PASID bits the guest was promised: no request with PASID passes the host's IOMMU, and
+ * PASID-table entries other than that of requests without PASID mean nothing.  The VMM must not show
+ * the guest a PASID capability of such a device: see vtd_frontend_get_pasid_bits().
  */
 int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t rid);
 
@@ -173,7 +177,8 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
 
 /*
  * Works on what the guest asked for: register commands, invalidation descriptors, changed bindings.
- * @budget bounds the work of this call: at most that many descriptors or table entries are read.
+ * @budget bounds the work of this call: at most that many descriptors or table entries are read and
+ * requests for invalidation sent.
  * Never waits.
  * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).  A
  * unit that was never connected has no devices, and works without a broker.
@@ -209,6 +214,19 @@ enum vtd_frontend_binding {
 /* How requests without PASID of @rid are bound now.  Returns 0 or -ENODEV. */
 int vtd_frontend_get_binding(const struct vtd_frontend *frontend, uint16_t rid,
                              enum vtd_frontend_binding *binding);
+
+/*
+ * How requests with @pasid (not 0) of @rid are bound now; what the guest's tables do not name, or
+ * ask for in vain, is blocked.  Returns 0 or -ENODEV.
+ */
+int vtd_frontend_get_pasid_binding(const struct vtd_frontend *frontend, uint16_t rid,
+                                   uint32_t pasid, enum vtd_frontend_binding *binding);
+
+/*
+ * The width of the PASIDs that @rid can use, for the PASID capability that the VMM shows its guest:
+ * the configured one, or 0 when there must be no such capability.  Returns 0 or -ENODEV.
+ */
+int vtd_frontend_get_pasid_bits(const struct vtd_frontend *frontend, uint16_t rid, unsigned *bits);
 
 struct vtd_frontend_stats {
         uint64_t descriptors;   /* invalidation descriptors completed */
