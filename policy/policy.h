@@ -24,6 +24,10 @@
 #define VTD_POLICY_MODE_PASSTHROUGH 0x2u
 #define VTD_POLICY_MODE_FIRST_STAGE 0x4u
 
+/* vtd_policy.read_only: what becomes of guest memory that cannot be written. */
+#define VTD_POLICY_READ_ONLY_REFUSE 1u /* MapMemory is refused */
+#define VTD_POLICY_READ_ONLY_SKIP   2u /* its mapping stays empty: no device can reach it */
+
 /* Index of vtd_policy.limits: what one VM may hold or do. */
 enum vtd_policy_limit_index {
         VTD_POLICY_MEMORY,             /* bytes of guest memory mapped at once */
@@ -79,6 +83,8 @@ struct vtd_policy {
         uint32_t modes_line;
         uint32_t first_stage_flags; /* VTD_FIRST_STAGE_* that may be used */
         uint32_t first_stage_flags_line;
+        uint32_t read_only; /* VTD_POLICY_READ_ONLY_* */
+        uint32_t read_only_line;
         uint32_t n_devices;
         uint32_t reserved[2]; /* two, so that no byte below the checksum is padding */
         struct vtd_policy_limit limits[VTD_POLICY_LIMIT_COUNT];

@@ -37,6 +37,11 @@ static const struct vtd_schema_word flag_words[] = {
         {"wpe", 0x4},
         {NULL, 0},
 };
+static const struct vtd_schema_word read_only_words[] = {
+        {"refuse", VTD_POLICY_READ_ONLY_REFUSE},
+        {"skip", VTD_POLICY_READ_ONLY_SKIP},
+        {NULL, 0},
+};
 static const struct vtd_schema_word exception_words[] = {
         {"shared-group", VTD_POLICY_ALLOW_SHARED_GROUP},
         {"no-reset", VTD_POLICY_ALLOW_NO_RESET},
@@ -73,6 +78,8 @@ static const struct vtd_schema_row rows[] = {
          POLICY_FIELD(modes)},
         {VM("first-stage-flags", WORDS), .initial = 0, .words = flag_words,
          POLICY_FIELD(first_stage_flags)},
+        {VM("erratum-772415", CHOICE), .initial = VTD_POLICY_READ_ONLY_REFUSE,
+         .words = read_only_words, POLICY_FIELD(read_only)},
         {VM("invalidate-rate", NUMBER), .unit = "entries/s", .initial = 200000,
          .minimum = 1000 / VTD_LIMIT_INVALIDATE_DELAY_MS, .maximum = 10000000,
          POLICY_LIMIT(VTD_POLICY_INVALIDATE_RATE)},

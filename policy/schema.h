@@ -13,7 +13,7 @@
 
 #include "policy/policy.h"
 
-#define VTD_SCHEMA_ROWS     20u
+#define VTD_SCHEMA_ROWS     21u
 #define VTD_SCHEMA_REGIONS  6u    /* BARs of a PCI function */
 #define VTD_SCHEMA_LINE_MIN 2u    /* line 1 is "format = 1" */
 #define VTD_SCHEMA_LINE_MAX 4096u /* lines of a file */

@@ -35,12 +35,13 @@ void vtd_policy_format_value(const struct vtd_schema_row *row, uint64_t value,
                              char out[VTD_POLICY_TEXT_SIZE])
 {
         out[0] = '\0';
-        if (row->type != VTD_SCHEMA_WORDS) {
+        if (row->type != VTD_SCHEMA_WORDS && row->type != VTD_SCHEMA_CHOICE) {
                 format_number(row, value, out, VTD_POLICY_TEXT_SIZE);
                 return;
         }
         for (const struct vtd_schema_word *word = row->words; word->text; word++) {
-                if ((value & word->value) != 0)
+                if (row->type == VTD_SCHEMA_CHOICE ? value == word->value
+                                                   : (value & word->value) != 0)
                         vtd_policy_append(out, VTD_POLICY_TEXT_SIZE, "%s%s",
                                           out[0] != '\0' ? ", " : "", word->text);
         }

@@ -15,7 +15,7 @@
 
 /* No padding: otherwise copying the struct could change what the checksum covers. */
 _Static_assert(sizeof(struct vtd_policy) ==
-                       38 * sizeof(uint32_t) +
+                       40 * sizeof(uint32_t) +
                                VTD_POLICY_LIMIT_COUNT * sizeof(struct vtd_policy_limit) +
                                VTD_LIMIT_DEVICES * sizeof(struct vtd_policy_device),
                "struct vtd_policy has no padding");

@@ -211,15 +211,23 @@ static void format_event(struct line *line, const struct vtd_audit_source *sourc
                 append(line, ",\"handle\":\"0x%" PRIx64 "\"", record->subject);
                 append_number(line, "pasid", record->detail[0]);
         }
+        if (record->code == VTD_AUDIT_EVENT_READ_ONLY_SKIPPED)
+                append(line,
+                       ",\"handle\":\"0x%" PRIx64 "\",\"gpa\":\"0x%" PRIx64
+                       "\",\"size\":\"0x%" PRIx64 "\"",
+                       record->subject, record->detail[0], record->detail[1]);
         append(line, ",\"result\":%" PRId32, record->result);
 }
 
 void vtd_audit_log_record(struct vtd_audit_log *log, struct vtd_audit_source *source,
                           const struct vtd_control_audit *record)
 {
-        struct vtd_bucket *bucket = record->kind == VTD_AUDIT_EVENT ? &source->events
-                                    : record->status != 0           ? &source->refusals
-                                                                    : &source->ordinary;
+        /* A VMM can have as many of these events as it likes: they must not displace others. */
+        bool provoked = record->kind == VTD_AUDIT_EVENT &&
+                        record->code == VTD_AUDIT_EVENT_READ_ONLY_SKIPPED;
+        struct vtd_bucket *bucket = record->kind == VTD_AUDIT_EVENT && !provoked ? &source->events
+                                    : record->status != 0 || provoked            ? &source->refusals
+                                                                      : &source->ordinary;
         struct line line;
 
         source->lost += record->lost;

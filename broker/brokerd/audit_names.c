@@ -54,6 +54,8 @@ const char *vtd_audit_event_name(enum vtd_audit_event event)
                 return "released";
         case VTD_AUDIT_EVENT_BINDING_BLOCKED:
                 return "binding-blocked";
+        case VTD_AUDIT_EVENT_READ_ONLY_SKIPPED:
+                return "read-only-skipped";
         case VTD_AUDIT_EVENT_END:
                 break;
         }

@@ -167,7 +167,7 @@ static enum vtd_control_device_result judge_pci(const struct vtd_device_files *f
         }
         members = vtd_topology_count_group(files->sysfs, device->address);
         if (members == 0)
-                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "behind no IOMMU");
+                return refuse(text, VTD_CONTROL_DEVICE_NO_IOMMU, "behind no IOMMU");
         if (members > 1 && !(device->exceptions & VTD_POLICY_ALLOW_SHARED_GROUP))
                 return refuse(text, VTD_CONTROL_DEVICE_GROUP,
                               "its IOMMU group has %zu functions, 1 is allowed", members);

@@ -33,8 +33,8 @@ int vtd_device_files_open_iommu(struct vtd_device_files *files, int *fd, struct 
 
 /*
  * Opens policy->devices[@index] for @vm, which holds it from then on.  The caller owns *@fd.
- * Returns VTD_CONTROL_DEVICE_OPENED, _HELD, _MISSING, _GROUP or _BRIDGE; all but the first are
- * reported, with the reason in *@text.
+ * Returns VTD_CONTROL_DEVICE_OPENED, _HELD, _MISSING, _GROUP, _BRIDGE or _NO_IOMMU; all but the
+ * first are reported, with the reason in *@text.
  */
 enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *files,
                                                      const struct vtd_policy *policy,

@@ -85,6 +85,7 @@ enum vtd_control_device_result {
         VTD_CONTROL_DEVICE_GROUP,      /* group has other members, without exception */
         VTD_CONTROL_DEVICE_CLOSED,     /* answers CLOSE_DEVICE: the last descriptor is closed */
         VTD_CONTROL_DEVICE_BRIDGE,     /* behind a bridge that hides it from the IOMMU */
+        VTD_CONTROL_DEVICE_NO_IOMMU,   /* it is there, behind no IOMMU */
         VTD_CONTROL_DEVICE_RESULT_END,
 };
 
@@ -108,6 +109,7 @@ enum vtd_audit_event {
         VTD_AUDIT_EVENT_BLOCKED,              /* every device blocked */
         VTD_AUDIT_EVENT_RELEASED,             /* memory unmapped, tables gone, devices closed */
         VTD_AUDIT_EVENT_BINDING_BLOCKED,      /* a failed host call left one attachment blocked */
+        VTD_AUDIT_EVENT_READ_ONLY_SKIPPED,    /* memory that cannot be written: an empty mapping */
         VTD_AUDIT_EVENT_END,
 };
 

@@ -20,6 +20,14 @@
 /* From here on `pages << 12`, which the kernel computes, loses bits and flushes too little. */
 #define INVALIDATE_PAGES_END (UINT64_C(1) << (64 - VTD_PAGE_SHIFT))
 
+/*
+ * Largest block, as a power of two of pages, that one entry may grow to: 1 GiB.  The kernel turns a
+ * range into the aligned block around it, and gives that to the IOMMU whatever its size.  VT-d units
+ * exist (QEMU's) that answer a block of more than CAP.MAMV's usual 18 with a queue error, which the
+ * kernel hides: the call succeeds and the translations stay.
+ */
+#define INVALIDATE_BLOCK_ORDER 18u
+
 /* Entries given to the kernel at once: an array of 3 KiB on the stack. */
 #define INVALIDATE_BATCH VTD_LIMIT_INVALIDATE_ENTRIES
 
@@ -241,6 +249,26 @@ static bool invalidation_is_valid(const struct vtd_invalidate_entry *entry)
                vtd_add_u64(entry->address, (entry->pages << VTD_PAGE_SHIFT) - 1, &last);
 }
 
+/* True when the aligned block around the entry is too large: the whole table goes instead. */
+static bool needs_whole_table(const struct vtd_invalidate_entry *entry)
+{
+        uint64_t first = entry->address >> VTD_PAGE_SHIFT;
+
+        return entry->pages == VTD_INVALIDATE_ALL ||
+               (first ^ (first + entry->pages - 1)) >> INVALIDATE_BLOCK_ORDER != 0;
+}
+
+static struct iommu_hwpt_vtd_s1_invalidate kernel_entry(const struct vtd_invalidate_entry *entry)
+{
+        if (needs_whole_table(entry))
+                return (struct iommu_hwpt_vtd_s1_invalidate){.npages = VTD_INVALIDATE_ALL};
+        return (struct iommu_hwpt_vtd_s1_invalidate){
+                .addr = entry->address,
+                .npages = entry->pages,
+                .flags = entry->leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0,
+        };
+}
+
 static int invalidate_batch(int iommufd, uint32_t hwpt, const struct vtd_invalidate_entry *entries,
                             uint32_t count, size_t *done)
 {
@@ -255,11 +283,8 @@ static int invalidate_batch(int iommufd, uint32_t hwpt, const struct vtd_invalid
         };
         int r;
 
-        for (uint32_t i = 0; i < count; i++) {
-                batch[i].addr = entries[i].address;
-                batch[i].npages = entries[i].pages;
-                batch[i].flags = entries[i].leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0;
-        }
+        for (uint32_t i = 0; i < count; i++)
+                batch[i] = kernel_entry(&entries[i]);
         r = vtd_linux_call(iommufd, IOMMU_HWPT_INVALIDATE, &invalidate);
         if (r == 0 && invalidate.entry_num != count)
                 r = -EPROTO;

@@ -93,3 +93,19 @@ void vtd_audit_binding_blocked(struct vtd_vm *vm, const struct vtd_call *call, s
         name_device(vm, &record.audit, device);
         vtd_supervisor_audit(vm->supervisor, &record);
 }
+
+void vtd_audit_read_only_skipped(struct vtd_vm *vm, const struct vtd_call *call, uint64_t mapping)
+{
+        union vtd_control_record record = {
+                .audit = {
+                        .header.type = VTD_CONTROL_AUDIT,
+                        .kind = VTD_AUDIT_EVENT,
+                        .code = VTD_AUDIT_EVENT_READ_ONLY_SKIPPED,
+                        .sequence = call->request->sequence,
+                        .line = vm->policy->read_only_line,
+                        .subject = mapping,
+                        .detail = {call->request->map_memory.gpa, call->request->map_memory.size},
+                }};
+
+        vtd_supervisor_audit(vm->supervisor, &record);
+}

@@ -27,4 +27,7 @@ void vtd_audit_event(struct vtd_vm *vm, enum vtd_audit_event event, int result, 
 void vtd_audit_binding_blocked(struct vtd_vm *vm, const struct vtd_call *call, size_t device,
                                uint32_t pasid);
 
+/* A mapping stays empty: subject is its handle, detail[0] and [1] are its address and size. */
+void vtd_audit_read_only_skipped(struct vtd_vm *vm, const struct vtd_call *call, uint64_t mapping);
+
 #endif

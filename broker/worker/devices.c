@@ -63,6 +63,8 @@ static int open_device(struct vtd_vm *vm, struct vtd_call *call, struct vtd_devi
                 return vtd_call_refuse(call, VTD_REASON_GROUP_SHARED, 0, 0, rule->line);
         case VTD_SUPERVISOR_E_BRIDGE:
                 return vtd_call_refuse(call, VTD_REASON_HOST_BRIDGE, 0, 0, 0);
+        case VTD_SUPERVISOR_E_NO_IOMMU:
+                return vtd_call_refuse(call, VTD_REASON_HOST_NOT_VTD, 0, 0, 0);
         case VTD_SUPERVISOR_E_MISSING:
                 return vtd_call_refuse(call, VTD_REASON_HOST_DEVICE, 0, 0, 0);
         default:

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "broker/worker/audit.h"
 #include "broker/worker/supervisor.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
@@ -56,7 +57,7 @@ bool vtd_memory_holds(const struct vtd_vm *vm, uint64_t start, uint64_t size)
         for (size_t i = 0; i < vm->mapping_handles.capacity; i++) {
                 const struct vtd_mapping *m = &vm->mappings[i];
 
-                if (vtd_handles_used(&vm->mapping_handles, i) &&
+                if (vtd_handles_used(&vm->mapping_handles, i) && !m->empty &&
                     vtd_range_contains(m->start, m->end - m->start, start, size))
                         return true;
         }
@@ -120,31 +121,60 @@ static int judge_place(struct vtd_vm *vm, struct vtd_call *call,
         return 0;
 }
 
-static int judge_memfd(struct vtd_call *call, int fd, const struct vtd_map_memory_request *map)
-{
-        struct stat status;
-        uint64_t end;
-        int flags, seals;
+/* What is read of a descriptor, once. */
+struct memfd {
+        bool is_memfd;
+        int seals;
+        int access; /* of O_ACCMODE, or -1 */
+        uint64_t size;
+};
 
-        /*
-         * Only memfds (and files of tmpfs and hugetlbfs, which are the same) know seals.  The size
-         * comes second: one that was read before the seal could have shrunk in between.
-         */
-        seals = fcntl(fd, F_GET_SEALS);
-        if (seals < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-                return vtd_call_refuse(call, VTD_REASON_MEMFD_KIND, 0, 0, 0);
+/*
+ * Only memfds (and files of tmpfs and hugetlbfs, which are the same) know seals.  The size comes
+ * second: one that was read before the seal could have shrunk in between.
+ */
+static struct memfd read_memfd(int fd)
+{
+        struct memfd memfd = {.seals = fcntl(fd, F_GET_SEALS), .access = -1};
+        struct stat status;
+        int flags;
+
+        memfd.is_memfd = memfd.seals >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+        if (memfd.is_memfd && status.st_size > 0)
+                memfd.size = (uint64_t)status.st_size;
         flags = fcntl(fd, F_GETFL);
-        if (flags < 0 || (flags & O_ACCMODE) != O_RDWR)
+        if (flags >= 0)
+                memfd.access = flags & O_ACCMODE;
+        return memfd;
+}
+
+static bool is_read_only(const struct memfd *memfd)
+{
+        return memfd->access == O_RDONLY || (memfd->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+}
+
+/* @empty: nothing of it will be mapped, so it need not be writable. */
+static int judge_memfd(const struct vtd_vm *vm, struct vtd_call *call, const struct memfd *memfd,
+                       bool empty)
+{
+        const struct vtd_map_memory_request *map = &call->request->map_memory;
+        int no_seals = empty ? 0 : F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+        uint64_t end;
+
+        if (!memfd->is_memfd)
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_KIND, 0, 0, 0);
+        if (memfd->access != O_RDWR && !(empty && memfd->access == O_RDONLY))
                 return vtd_call_refuse(call, VTD_REASON_MEMFD_ACCESS,
-                                       flags < 0 ? 0 : (uint64_t)(flags & O_ACCMODE), O_RDWR, 0);
-        if (!(seals & F_SEAL_SHRINK) || (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
-                return vtd_call_refuse(call, VTD_REASON_MEMFD_SEALS, (uint64_t)seals, F_SEAL_SHRINK,
-                                       0);
+                                       memfd->access < 0 ? 0 : (uint64_t)memfd->access, O_RDWR,
+                                       is_read_only(memfd) ? vm->policy->read_only_line : 0);
+        if (!(memfd->seals & F_SEAL_SHRINK) || (memfd->seals & no_seals))
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_SEALS, (uint64_t)memfd->seals,
+                                       F_SEAL_SHRINK,
+                                       memfd->seals & no_seals ? vm->policy->read_only_line : 0);
         if (!vtd_add_u64(map->offset, map->size, &end))
                 end = UINT64_MAX;
-        if (status.st_size < 0 || end > (uint64_t)status.st_size)
-                return vtd_call_refuse(call, VTD_REASON_MEMFD_RANGE, end, (uint64_t)status.st_size,
-                                       0);
+        if (end > memfd->size)
+                return vtd_call_refuse(call, VTD_REASON_MEMFD_RANGE, end, memfd->size, 0);
         return 0;
 }
 
@@ -205,36 +235,63 @@ static int map_chunks(struct vtd_vm *vm, struct vtd_call *call, size_t index, in
         return 0;
 }
 
+static int charge(struct vtd_vm *vm, struct vtd_call *call, uint64_t memory)
+{
+        int r;
+
+        r = vtd_call_charge(vm, call, VTD_POLICY_MAPPINGS, 1, VTD_REASON_MAPPING_LIMIT);
+        if (r != 0)
+                return r;
+        r = vtd_call_charge(vm, call, VTD_POLICY_MEMORY, memory, VTD_REASON_MEMORY_LIMIT);
+        if (r != 0)
+                vtd_quota_release(&vm->quota, VTD_POLICY_MAPPINGS, 1);
+        return r;
+}
+
+/* The mapping keeps its place and its handle, and no device can reach anything there. */
+static void leave_empty(struct vtd_vm *vm, struct vtd_call *call, size_t index)
+{
+        const struct vtd_map_memory_request *map = &call->request->map_memory;
+
+        vm->mappings[index] =
+                (struct vtd_mapping){.start = map->gpa, .end = map->gpa + map->size, .empty = true};
+        vtd_log(vm->log, VTD_LOG_WARNING,
+                "memory at %#llx, %llu bytes, cannot be written: its mapping stays empty",
+                (unsigned long long)map->gpa, (unsigned long long)map->size);
+        vtd_audit_read_only_skipped(vm, call, vtd_handles_name(&vm->mapping_handles, index));
+}
+
 int vtd_memory_map(struct vtd_vm *vm, struct vtd_call *call)
 {
         const struct vtd_map_memory_request *map = &call->request->map_memory;
         VTD_CLEANUP_FD int fd = vtd_fd_list_take(call->fds);
+        const struct memfd memfd = read_memfd(fd);
+        bool empty = vm->policy->read_only == VTD_POLICY_READ_ONLY_SKIP && is_read_only(&memfd);
+        uint64_t memory = empty ? 0 : map->size;
         size_t index;
         int r;
 
         if (!any_device(vm))
                 return vtd_call_refuse(call, VTD_REASON_NO_DEVICE, 0, 0, 0);
-        r = vtd_call_charge(vm, call, VTD_POLICY_MAPPINGS, 1, VTD_REASON_MAPPING_LIMIT);
+        r = charge(vm, call, memory);
         if (r != 0)
                 return r;
-        r = vtd_call_charge(vm, call, VTD_POLICY_MEMORY, map->size, VTD_REASON_MEMORY_LIMIT);
-        if (r != 0) {
-                vtd_quota_release(&vm->quota, VTD_POLICY_MAPPINGS, 1);
-                return r;
-        }
         r = judge_numbers(vm, call, map);
         if (r == 0)
-                r = judge_memfd(call, fd, map);
+                r = judge_memfd(vm, call, &memfd, empty);
         if (r == 0)
                 r = judge_place(vm, call, map);
         if (r == 0 && vtd_handles_take(&vm->mapping_handles, &index) != 0)
                 r = vtd_call_refuse(call, VTD_REASON_HOST_LIMIT, 0, 0, 0);
         if (r != 0) {
-                vtd_quota_release(&vm->quota, VTD_POLICY_MEMORY, map->size);
+                vtd_quota_release(&vm->quota, VTD_POLICY_MEMORY, memory);
                 vtd_quota_release(&vm->quota, VTD_POLICY_MAPPINGS, 1);
                 return r;
         }
-        r = map_chunks(vm, call, index, fd, map);
+        if (empty)
+                leave_empty(vm, call, index);
+        else
+                r = map_chunks(vm, call, index, fd, map);
         if (r != 0)
                 return r;
         call->subject = vtd_handles_name(&vm->mapping_handles, index);
@@ -252,7 +309,7 @@ int vtd_memory_unmap(struct vtd_vm *vm, struct vtd_call *call)
                 return vtd_call_refuse(call, VTD_REASON_MAPPING_HANDLE, call->subject, 0, 0);
         m = &vm->mappings[index];
         /* When the host stops half-way the handle stays good, for the rest. */
-        while (m->start < m->end) {
+        while (!m->empty && m->start < m->end) {
                 uint64_t next = next_chunk_end(m->start, m->end);
                 int r = unmap_chunk(vm, m->start, next);
 
@@ -274,7 +331,7 @@ void vtd_memory_unmap_all(struct vtd_vm *vm)
 
                 if (!vtd_handles_used(&vm->mapping_handles, i))
                         continue;
-                while (m->start < m->end) {
+                while (!m->empty && m->start < m->end) {
                         uint64_t next = next_chunk_end(m->start, m->end);
 
                         if (unmap_chunk(vm, m->start, next) != 0)

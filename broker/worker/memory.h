@@ -18,7 +18,7 @@
 int vtd_memory_map(struct vtd_vm *vm, struct vtd_call *call);
 int vtd_memory_unmap(struct vtd_vm *vm, struct vtd_call *call);
 
-/* True when one mapping holds all of [start, start+size). */
+/* True when the host maps all of [start, start+size), in one mapping. */
 bool vtd_memory_holds(const struct vtd_vm *vm, uint64_t start, uint64_t size);
 
 /*

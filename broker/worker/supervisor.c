@@ -141,6 +141,8 @@ int vtd_supervisor_open_device(struct vtd_supervisor *supervisor, uint32_t index
                 return VTD_SUPERVISOR_E_GROUP;
         case VTD_CONTROL_DEVICE_BRIDGE:
                 return VTD_SUPERVISOR_E_BRIDGE;
+        case VTD_CONTROL_DEVICE_NO_IOMMU:
+                return VTD_SUPERVISOR_E_NO_IOMMU;
         case VTD_CONTROL_DEVICE_CLOSED:
         case VTD_CONTROL_DEVICE_RESULT_END:
                 break;

@@ -15,6 +15,7 @@ enum {
         VTD_SUPERVISOR_E_MISSING,
         VTD_SUPERVISOR_E_GROUP,
         VTD_SUPERVISOR_E_BRIDGE,
+        VTD_SUPERVISOR_E_NO_IOMMU,
 };
 
 struct vtd_supervisor {
@@ -30,8 +31,8 @@ void vtd_supervisor_deinit(struct vtd_supervisor *supervisor);
 
 /*
  * Asks for the device policy.devices[@index] and waits for the answer.  The caller owns *@fd.
- * Returns 0; VTD_SUPERVISOR_E_HELD, _MISSING, _GROUP, _BRIDGE; a negative errno when the channel is
- * lost, after which the worker must end.
+ * Returns 0; VTD_SUPERVISOR_E_HELD, _MISSING, _GROUP, _BRIDGE, _NO_IOMMU; a negative errno when the
+ * channel is lost, after which the worker must end.
  */
 int vtd_supervisor_open_device(struct vtd_supervisor *supervisor, uint32_t index, int *fd);
 

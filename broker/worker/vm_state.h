@@ -52,10 +52,14 @@ struct vtd_device {
         struct vtd_address_range reserved[VTD_LIMIT_RESERVED_RANGES];
 };
 
-/* Guest memory [start, end) that the host maps, a whole number of chunks of what was asked. */
+/*
+ * Guest memory [start, end) that the host maps, a whole number of chunks of what was asked.  When
+ * empty, the host maps nothing of it: the addresses are only taken.
+ */
 struct vtd_mapping {
         uint64_t start;
         uint64_t end;
+        bool empty;
 };
 
 /* What decides whether a device can use a second-stage table made for another. */

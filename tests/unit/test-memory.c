@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "broker/worker/memory.h"
 #include "shared/cleanup.h"
 #include "tests/unit/vm-fixture.h"
 
@@ -206,6 +207,116 @@ static void only_a_sealed_writable_memfd_is_guest_memory(void **state)
         assert_int_equal(fake_host_mapped(f->host), 0);
 }
 
+/* A descriptor of a memfd of @size bytes that is open for reading only. */
+static int read_only_memfd(uint64_t size)
+{
+        VTD_CLEANUP_FD int good = fixture_memfd(size, F_SEAL_SHRINK);
+        char path[64];
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", good);
+        return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void s11_the_rule_that_refuses_read_only_memory_is_named(void **state)
+{
+        struct fixture *f = *state;
+        struct vtd_request map = fixture_map_request(0, 4096, 0);
+        VTD_CLEANUP_FD int opened = read_only_memfd(MIB);
+        VTD_CLEANUP_FD int sealed = fixture_memfd(MIB, F_SEAL_SHRINK | F_SEAL_WRITE);
+        VTD_CLEANUP_FD int shrinking = fixture_memfd(MIB, 0);
+
+        f->policy.read_only_line = 77;
+        (void)fixture_plug(f, 0);
+        fixture_expect_refusal(f, &map, opened, VTD_REASON_MEMFD_ACCESS, 77);
+        fixture_expect_refusal(f, &map, sealed, VTD_REASON_MEMFD_SEALS, 77);
+        fixture_expect_refusal(f, &map, shrinking, VTD_REASON_MEMFD_SEALS, 0);
+        assert_null(fake_supervisor_find(&f->supervisor, VTD_AUDIT_EVENT,
+                                         VTD_AUDIT_EVENT_READ_ONLY_SKIPPED));
+}
+
+static void expect_skipped(struct fixture *f, uint64_t gpa, int fd)
+{
+        struct vtd_request map = fixture_map_request(gpa, 8192, 4096);
+        struct vtd_request unmap = {.type = VTD_REQUEST_UNMAP_MEMORY};
+        struct vtd_request over = fixture_map_request(gpa + 4096, 4096, 0);
+        VTD_CLEANUP_FD int good = fixture_memfd(MIB, F_SEAL_SHRINK);
+        const struct vtd_control_audit *audit;
+
+        assert_true(fd >= 0);
+        fixture_forget_calls(f);
+        assert_int_equal(fixture_call(f, &map, fd), 0);
+        assert_false(f->reply.refused);
+        unmap.unmap_memory.mapping = f->reply.map_memory.mapping;
+        audit = fake_supervisor_find(&f->supervisor, VTD_AUDIT_EVENT,
+                                     VTD_AUDIT_EVENT_READ_ONLY_SKIPPED);
+        assert_non_null(audit);
+        assert_int_equal(audit->line, 78);
+        assert_int_equal(audit->sequence, map.sequence);
+        assert_int_equal(audit->subject, unmap.unmap_memory.mapping);
+        assert_int_equal(audit->detail[0], gpa);
+        assert_int_equal(audit->detail[1], 8192);
+        fixture_expect_refusal(f, &over, good, VTD_REASON_OVERLAP, 0);
+        assert_int_equal(fixture_call(f, &unmap, -1), 0);
+        assert_false(f->reply.refused);
+        fixture_expect_refusal(f, &unmap, -1, VTD_REASON_MAPPING_HANDLE, 0);
+        assert_int_equal(f->host->n_calls, 0);
+        fixture_check_books(f, false);
+        (void)close(fd);
+}
+
+static void s11_read_only_memory_can_be_skipped(void **state)
+{
+        struct fixture *f = *state;
+
+        f->policy.read_only = VTD_POLICY_READ_ONLY_SKIP;
+        f->policy.read_only_line = 78;
+        (void)fixture_plug(f, 0);
+        (void)fixture_map(f, 0, MIB);
+        expect_skipped(f, MIB, read_only_memfd(MIB));
+        f->supervisor.n_audits = 0;
+        expect_skipped(f, MIB, fixture_memfd(MIB, F_SEAL_SHRINK | F_SEAL_WRITE));
+        f->supervisor.n_audits = 0;
+        expect_skipped(f, MIB, fixture_memfd(MIB, F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE));
+        assert_int_equal(fake_host_mapped(f->host), MIB);
+}
+
+static void s11_skipping_forgives_nothing_else(void **state)
+{
+        struct fixture *f = *state;
+        struct vtd_request map = fixture_map_request(MIB, 8192, MIB - 4096);
+        VTD_CLEANUP_FD int end = read_only_memfd(MIB);
+
+        f->policy.read_only = VTD_POLICY_READ_ONLY_SKIP;
+        (void)fixture_plug(f, 0);
+        fixture_expect_refusal(f, &map, end, VTD_REASON_MEMFD_RANGE, 0);
+        expect_fd_refused(f, open("/proc/self/exe", O_RDONLY), VTD_REASON_MEMFD_KIND, 0);
+        expect_fd_refused(f, fixture_memfd(MIB, F_SEAL_WRITE), VTD_REASON_MEMFD_SEALS,
+                          F_SEAL_WRITE);
+        assert_int_equal(fake_host_mapped(f->host), 0);
+        fixture_check_books(f, false);
+}
+
+/* As many mappings as the policy allows, more bytes than it allows, and no table in any of them. */
+static void s11_empty_mappings_count_as_mappings_and_hold_nothing(void **state)
+{
+        struct fixture *f = *state;
+        struct vtd_request map = fixture_map_request(0, 16 * GIB, 0);
+        VTD_CLEANUP_FD int fd = read_only_memfd(16 * GIB);
+
+        f->policy.read_only = VTD_POLICY_READ_ONLY_SKIP;
+        (void)fixture_plug(f, 0);
+        for (unsigned i = 0; i < 4; i++) {
+                map.map_memory.gpa = (1 + i) * 16 * GIB;
+                assert_int_equal(fixture_call(f, &map, fd), 0);
+                assert_false(f->reply.refused);
+        }
+        assert_false(vtd_memory_holds(f->vm, 16 * GIB, 4096));
+        map.map_memory.gpa = 0;
+        fixture_expect_refusal(f, &map, fd, VTD_REASON_MAPPING_LIMIT,
+                               LINE_LIMIT + VTD_POLICY_MAPPINGS);
+        fixture_check_books(f, false);
+}
+
 static void a_memfd_that_shrinks_while_it_is_judged_is_refused(void **state)
 {
         struct fixture *f = *state;
@@ -330,6 +441,10 @@ int main(void)
                 CASE(limits_are_exact_and_name_their_lines),
                 CASE(a_default_that_decides_names_the_tenant),
                 CASE(only_a_sealed_writable_memfd_is_guest_memory),
+                CASE(s11_the_rule_that_refuses_read_only_memory_is_named),
+                CASE(s11_read_only_memory_can_be_skipped),
+                CASE(s11_skipping_forgives_nothing_else),
+                CASE(s11_empty_mappings_count_as_mappings_and_hold_nothing),
                 CASE(a_memfd_that_shrinks_while_it_is_judged_is_refused),
                 CASE(memory_is_mapped_in_chunks_that_end_on_their_boundary),
                 CASE(a_failed_chunk_takes_the_earlier_ones_back),

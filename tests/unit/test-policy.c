@@ -56,6 +56,7 @@ static const char full_text[] = FORMAT "# a comment, with [brackets] and = signs
                                        "address-width = 57\n"
                                        "modes = first-stage, passthrough\n"
                                        "first-stage-flags = wpe, sre, eafe\n"
+                                       "erratum-772415 = skip\n"
                                        "invalidate-rate = 10000000\n"
                                        "invalidate-burst = 65536\n"
                                        "[device a:b]\n"
@@ -173,6 +174,8 @@ static void test_minimal_policy_has_the_documented_defaults(void **state)
         assert_int_equal(policy.modes, VTD_POLICY_MODE_BLOCKED);
         assert_int_equal(policy.modes_line, 0);
         assert_int_equal(policy.first_stage_flags, 0);
+        assert_int_equal(policy.read_only, VTD_POLICY_READ_ONLY_REFUSE);
+        assert_int_equal(policy.read_only_line, 0);
         assert_int_equal(policy.n_devices, 0);
         for (size_t i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
                 assert_int_equal(policy.limits[i].value, defaults[i]);
@@ -186,7 +189,7 @@ static void test_every_key_reaches_its_field_with_its_line(void **state)
         static const uint64_t values[VTD_POLICY_LIMIT_COUNT] = {
                 12345ull << 30, 256, 16, 256, 1008, 57, 10000000, 65536,
         };
-        static const uint32_t lines[VTD_POLICY_LIMIT_COUNT] = {13, 14, 15, 16, 17, 18, 21, 22};
+        static const uint32_t lines[VTD_POLICY_LIMIT_COUNT] = {13, 14, 15, 16, 17, 18, 22, 23};
         const struct vtd_policy_device *device;
         struct vtd_policy policy;
 
@@ -202,6 +205,8 @@ static void test_every_key_reaches_its_field_with_its_line(void **state)
         assert_int_equal(policy.first_stage_flags,
                          VTD_FIRST_STAGE_SRE | VTD_FIRST_STAGE_EAFE | VTD_FIRST_STAGE_WPE);
         assert_int_equal(policy.first_stage_flags_line, 20);
+        assert_int_equal(policy.read_only, VTD_POLICY_READ_ONLY_SKIP);
+        assert_int_equal(policy.read_only_line, 21);
         for (size_t i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
                 assert_int_equal(policy.limits[i].value, values[i]);
                 assert_int_equal(policy.limits[i].line, lines[i]);
@@ -449,7 +454,7 @@ static const struct refusal bad_keys[] = {
         {FORMAT TENANT "[vm]\nmemry = 1GiB\n",
          "6:1: [vm] has no key \"memry\"; allowed: memory, mappings, devices, "
          "first-stage-tables, pasids, address-width, modes, first-stage-flags, "
-         "invalidate-rate, invalidate-burst"},
+         "erratum-772415, invalidate-rate, invalidate-burst"},
         {FORMAT TENANT "uid = 1000\n" VM, "5:1: \"uid\" is on line 4 already; it is "},
         {FORMAT TENANT VM "memory = 1GiB\n", "7:1: \"memory\" is on line 6 already"},
         {GOOD "pci = 0000:00:04.0\n", "9:1: \"pci\" is on line 8 already; it is allowed"},
@@ -584,6 +589,9 @@ static void test_lists_hold_known_items_once_each(void **state)
                 {KEY("modes = passthrough , first-stage"), "7:9: modes has \"passthrough \": not"},
                 {KEY("first-stage-flags = sre, ats"), "7:26: first-stage-flags has \"ats\": not a "
                                                       "word known here; allowed: sre, eafe, wpe"},
+                {KEY("erratum-772415 = ignore"),
+                 "7:18: erratum-772415 is \"ignore\": not one of the "
+                 "choices; allowed: refuse or skip"},
                 {GOOD "allow = all\n", "9:9: allow has \"all\": not a word known here; allowed: "
                                        "shared-group, no-reset, no-snoop-control"},
                 {GOOD "regions = 6:r\n", "9:11: regions has \"6:r\"; allowed: BAR:r or BAR:rw, BAR "
@@ -729,6 +737,10 @@ static const struct damage damages[] = {
         POLICY(modes_line, 0),
         POLICY(first_stage_flags, 8),
         POLICY(first_stage_flags_line, 4097),
+        POLICY(read_only, 0),
+        POLICY(read_only_line, 0),
+        POLICY(read_only, 3),
+        POLICY(read_only_line, 4097),
         POLICY(n_devices, 1),
         POLICY(n_devices, 3),
         POLICY(n_devices, 17),
@@ -887,6 +899,8 @@ static void assert_policy_in_ranges(const struct vtd_policy *policy)
         assert_true(policy->uid != UINT32_MAX && policy->vms >= 1 && policy->vms <= 64);
         assert_true((policy->modes & 1) == 1 && policy->modes <= 7);
         assert_true(policy->first_stage_flags <= VTD_FIRST_STAGE_FLAGS);
+        assert_true(policy->read_only == VTD_POLICY_READ_ONLY_REFUSE ||
+                    policy->read_only == VTD_POLICY_READ_ONLY_SKIP);
         assert_true(limits[VTD_POLICY_MEMORY].value >= 4096 &&
                     limits[VTD_POLICY_MEMORY].value <= 1ull << 52 &&
                     limits[VTD_POLICY_MEMORY].value % 4096 == 0);
@@ -1127,13 +1141,13 @@ static void test_the_trace_has_the_line_of_every_key(void **state)
                          0);
         for (size_t i = 0; (row = vtd_schema_row(i)); i++) {
                 if (row->section != VTD_SCHEMA_DEVICE) {
-                        assert_in_range(lines.rows[i], 4, 22);
+                        assert_in_range(lines.rows[i], 4, 23);
                         if (vtd_schema_is_numeric(row))
                                 assert_int_equal(lines.rows[i], vtd_schema_line(row, &policy));
                         found++;
                 } else if (row->type == VTD_SCHEMA_PCI) {
                         assert_int_equal(lines.devices[0][i], 9);
-                        assert_int_equal(lines.devices[1][i], 24);
+                        assert_int_equal(lines.devices[1][i], 25);
                         found++;
                 } else if (row->type == VTD_SCHEMA_BARS) {
                         assert_int_equal(lines.devices[0][i], 10);
@@ -1141,7 +1155,7 @@ static void test_the_trace_has_the_line_of_every_key(void **state)
                         found++;
                 }
         }
-        assert_int_equal(found, 17);
+        assert_int_equal(found, 18);
 }
 
 static char *read_source(const char *name, size_t *size)

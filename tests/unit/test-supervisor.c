@@ -112,6 +112,7 @@ static void test_refusals_have_outcomes_of_their_own(void **state)
                 {VTD_CONTROL_DEVICE_MISSING, VTD_SUPERVISOR_E_MISSING},
                 {VTD_CONTROL_DEVICE_GROUP, VTD_SUPERVISOR_E_GROUP},
                 {VTD_CONTROL_DEVICE_BRIDGE, VTD_SUPERVISOR_E_BRIDGE},
+                {VTD_CONTROL_DEVICE_NO_IOMMU, VTD_SUPERVISOR_E_NO_IOMMU},
                 {VTD_CONTROL_DEVICE_CLOSED, -EBADMSG},
         };
         struct channel *channel = *state;

@@ -237,6 +237,7 @@ static void what_the_supervisor_says_becomes_a_refusal(void **state)
                 {VTD_SUPERVISOR_E_MISSING, VTD_REASON_HOST_DEVICE, 0},
                 {VTD_SUPERVISOR_E_GROUP, VTD_REASON_GROUP_SHARED, LINE_DEVICE},
                 {VTD_SUPERVISOR_E_BRIDGE, VTD_REASON_HOST_BRIDGE, 0},
+                {VTD_SUPERVISOR_E_NO_IOMMU, VTD_REASON_HOST_NOT_VTD, 0},
         };
         struct fixture *f = *state;
         struct vtd_request plug = fixture_plug_request(0);

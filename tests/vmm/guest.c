@@ -140,6 +140,16 @@ void guest_set_entry(struct guest *guest, uint16_t rid, enum guest_translation t
                       ENTRY_PRESENT);
 }
 
+void guest_set_entry_words(struct guest *guest, uint16_t rid, uint32_t pasid,
+                           const uint64_t words[8])
+{
+        uint64_t entry = pasid_table(guest, rid) + pasid * 64u;
+
+        store(guest, entry, 0);
+        for (unsigned i = 8; i-- > 0;)
+                store(guest, entry + i * 8, words[i]);
+}
+
 static void command(struct guest *guest, uint32_t value, uint32_t bit, bool on)
 {
         uint32_t status;
@@ -177,7 +187,7 @@ void guest_set_translation(struct guest *guest, bool on)
         command(guest, on ? status | GCMD_TE : status & ~GCMD_TE, GCMD_TE, on);
 }
 
-static void queue_descriptor(struct guest *guest, uint64_t low, uint64_t high)
+void guest_queue(struct guest *guest, uint64_t low, uint64_t high)
 {
         uint64_t slot = QUEUE + guest->queue_tail;
 
@@ -188,12 +198,11 @@ static void queue_descriptor(struct guest *guest, uint64_t low, uint64_t high)
         guest->queue_tail = (guest->queue_tail + 32) % QUEUE_SIZE;
 }
 
-/* Adds a wait descriptor, rings the doorbell and checks that the status was written. */
-static void queue_submit(struct guest *guest)
+void guest_submit(struct guest *guest)
 {
         uint32_t value = ++guest->wait_value;
 
-        queue_descriptor(guest, (uint64_t)value << 32 | 0x25, WAIT_STATUS);
+        guest_queue(guest, (uint64_t)value << 32 | 0x25, WAIT_STATUS);
         if (vmm_iommu_write(guest->vmm, REG_IQT, 4, guest->queue_tail) != 0 ||
             (uint32_t)load(guest, WAIT_STATUS) != value)
                 guest->failed = true;
@@ -201,43 +210,43 @@ static void queue_submit(struct guest *guest)
 
 void guest_invalidate_context(struct guest *guest)
 {
-        queue_descriptor(guest, 0x11, 0);
-        queue_submit(guest);
+        guest_queue(guest, 0x11, 0);
+        guest_submit(guest);
 }
 
 static void queue_pasid_cache(struct guest *guest, uint16_t domain)
 {
-        queue_descriptor(guest, (uint64_t)domain << 16 | 0x17, 0);
+        guest_queue(guest, (uint64_t)domain << 16 | 0x17, 0);
 }
 
 static void queue_whole_pasid(struct guest *guest, uint16_t domain)
 {
-        queue_descriptor(guest, (uint64_t)domain << 16 | 0x26, 0);
+        guest_queue(guest, (uint64_t)domain << 16 | 0x26, 0);
 }
 
 void guest_invalidate_pasid_cache(struct guest *guest, uint16_t domain)
 {
         queue_pasid_cache(guest, domain);
-        queue_submit(guest);
+        guest_submit(guest);
 }
 
 void guest_invalidate_page(struct guest *guest, uint16_t domain, uint64_t iova, unsigned order)
 {
-        queue_descriptor(guest, (uint64_t)domain << 16 | 0x36, iova | order);
-        queue_submit(guest);
+        guest_queue(guest, (uint64_t)domain << 16 | 0x36, iova | order);
+        guest_submit(guest);
 }
 
 void guest_invalidate_pasid(struct guest *guest, uint16_t domain)
 {
         queue_whole_pasid(guest, domain);
-        queue_submit(guest);
+        guest_submit(guest);
 }
 
 void guest_flush_entry(struct guest *guest, uint16_t domain)
 {
         queue_pasid_cache(guest, domain);
         queue_whole_pasid(guest, domain);
-        queue_submit(guest);
+        guest_submit(guest);
 }
 
 void guest_take_fault(struct guest *guest, struct guest_fault *fault)

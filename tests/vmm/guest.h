@@ -63,12 +63,20 @@ void guest_add_device(struct guest *guest, uint16_t rid);
 void guest_set_entry(struct guest *guest, uint16_t rid, enum guest_translation type,
                      uint16_t domain, uint64_t root);
 
+/* The 64 bytes of the entry of @pasid (below 64), the word with P last. */
+void guest_set_entry_words(struct guest *guest, uint16_t rid, uint32_t pasid,
+                           const uint64_t words[8]);
+
 /* Registers. */
 void guest_enable_queue(struct guest *guest);
 void guest_set_root(struct guest *guest);
 void guest_set_translation(struct guest *guest, bool on);
 
-/* Queued invalidation; each is followed by a wait descriptor whose status the guest checks. */
+/* Queued invalidation.  A descriptor by its first two words, not yet submitted. */
+void guest_queue(struct guest *guest, uint64_t low, uint64_t high);
+/* Adds a wait descriptor, rings the doorbell and checks that the status was written. */
+void guest_submit(struct guest *guest);
+/* One descriptor of each kind, submitted. */
 void guest_invalidate_context(struct guest *guest);
 void guest_invalidate_pasid_cache(struct guest *guest, uint16_t domain);
 void guest_invalidate_page(struct guest *guest, uint16_t domain, uint64_t iova, unsigned order);
