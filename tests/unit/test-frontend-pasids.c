@@ -403,6 +403,7 @@ static void test_a_refused_pasid_becomes_a_fault_and_the_others_stay(void **stat
 static void test_a_refused_pasid_that_is_taken_back_leaves_its_place(void **state)
 {
         struct guest *guest = *state;
+        uint64_t reads;
 
         start(guest);
         put_pasid(guest, RID_A, 2, FIRST_STAGE, 6, TABLE_C);
@@ -410,6 +411,10 @@ static void test_a_refused_pasid_that_is_taken_back_leaves_its_place(void **stat
         guest->broker->reason = VTD_REASON_HOST_LIMIT;
         invalidate(guest, PC_PASID(6, 2));
         assert_int_equal(guest->unit->engine.bindings.end, VTD_LIMIT_DEVICES + 1);
+        /* Naming another PASID is none of its business: one walk, no more. */
+        reads = guest->reads;
+        invalidate(guest, PC_PASID(6, 3));
+        assert_int_equal(guest->reads - reads, 5);
         put_pasid(guest, RID_A, 2, 0, 0, 0);
         invalidate(guest, PC_PASID(6, 2));
         assert_int_equal(guest->unit->engine.bindings.end, 1);
@@ -636,6 +641,38 @@ static void test_a_hostile_directory_of_refused_tables_asks_a_bounded_number_of_
         assert_int_equal(guest->unit->engine.bindings.end, VTD_LIMIT_DEVICES + 63);
 }
 
+static void test_a_full_pool_is_exchanged_in_one_go(void **state)
+{
+        const unsigned tables = VTD_LIMIT_ATTACHMENTS / 64;
+        struct vtd_frontend_stats before, after;
+        struct guest *guest = *state;
+
+        start_wide(guest, VTD_LIMIT_ATTACHMENTS);
+        for (unsigned i = 0; i < 64; i++)
+                put_leaf(guest, LEAF_TABLE, i, 0x50000 + i * 0x1000);
+        for (unsigned i = 1; i <= tables; i++)
+                guest_put64(guest, WIDE + i * 8, LEAF_TABLE | 1);
+        command(guest, VTD_GCMD_TE, 0);
+        (void)run_in_pieces(guest, 1000);
+        assert_int_equal(guest->unit->engine.bindings.end, VTD_BINDINGS);
+        for (unsigned i = 1; i <= tables; i++) {
+                guest_put64(guest, WIDE + i * 8, 0);
+                guest_put64(guest, WIDE + (i + 100) * 8, LEAF_TABLE | 1);
+        }
+        vtd_frontend_get_stats(guest->unit, &before);
+        queue_descriptor(guest, PC_GLOBAL);
+        kick(guest);
+        (void)run_in_pieces(guest, 1000);
+        vtd_frontend_get_stats(guest->unit, &after);
+        assert_int_equal(after.attaches - before.attaches, 2 * VTD_LIMIT_ATTACHMENTS);
+        assert_int_equal(after.faults, 0);
+        assert_int_equal(pasid_binding_of(guest, RID_A, 64), BLOCKED);
+        assert_int_equal(pasid_binding_of(guest, RID_A, 101 * 64),
+                         VTD_FRONTEND_BINDING_FIRST_STAGE);
+        assert_int_equal(vtd_bindings_count_pasids(&guest->unit->engine.bindings),
+                         VTD_LIMIT_ATTACHMENTS);
+}
+
 static void test_the_directory_s_size_and_the_promised_width_bound_the_search(void **state)
 {
         struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
@@ -822,6 +859,7 @@ int main(void)
                 TEST(test_a_sparse_space_of_20_bits_costs_its_directory_and_its_live_tables),
                 TEST(test_a_hostile_directory_costs_bounded_runs_and_bounded_bindings),
                 TEST(test_a_hostile_directory_of_refused_tables_asks_a_bounded_number_of_times),
+                TEST(test_a_full_pool_is_exchanged_in_one_go),
                 TEST(test_the_directory_s_size_and_the_promised_width_bound_the_search),
                 TEST(test_plug_compares_the_device_s_pasids_with_the_guest_s),
                 TEST(test_a_device_without_pasids_has_no_tables_searched),
