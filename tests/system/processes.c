@@ -26,7 +26,7 @@ bool process_holds_host_descriptors(pid_t pid)
                         continue;
                 target[length] = '\0';
                 if (strstr(target, "/dev/iommu") || strstr(target, "/dev/vfio") ||
-                    strstr(target, "vtd-simulated-device"))
+                    strstr(target, "memfd:vtd-sim-"))
                         found = true;
         }
         (void)closedir(fds);
