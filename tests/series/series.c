@@ -59,7 +59,8 @@ __attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, c
 }
 
 /* The rig's IOMMU lacks snoop control and its devices cannot be reset: named, one by one. */
-static void add_policy(struct series *series, const char *tenant, const char *limits)
+static void add_policy(struct series *series, const char *tenant, const char *model,
+                       const char *limits)
 {
         char text[POLICY_SIZE] = "", file[48];
 
@@ -69,7 +70,7 @@ static void add_policy(struct series *series, const char *tenant, const char *li
             tenant, (unsigned)geteuid(), SERIES_DEVICES, limits);
         for (size_t i = 0; i < series->n_devices; i++)
                 add(text, sizeof(text), "[device edu%zu]\n%s = %s\nregions = 0:rw\n%s", i,
-                    series->real ? "pci" : "simulated", series->devices[i],
+                    series->real ? "pci" : "simulated", series->real ? series->devices[i] : model,
                     series->real ? "allow = no-reset, no-snoop-control\n" : "");
         (void)snprintf(file, sizeof(file), "%s.policy", tenant);
         if (broker_run_add_policy(&series->broker, file, text) < 0)
@@ -117,16 +118,18 @@ void series_start(struct series *series)
         series->real = strcmp(series->config.host, "linux") == 0;
         if (series->real)
                 find_edu_devices(series);
-        for (; !series->real && series->n_devices < SERIES_DEVICES; series->n_devices++)
-                (void)strcpy(series->devices[series->n_devices], "edu");
+        else
+                series->n_devices = SERIES_DEVICES;
         if (series->n_devices < 2)
                 series_bail_out("%zu edu devices, 2 are needed", series->n_devices);
         if (broker_run_prepare(&series->broker) < 0)
                 series_bail_out("%s", series->broker.message);
-        add_policy(series, SERIES_BLUE,
+        add_policy(series, SERIES_BLUE, "edu",
                    "first-stage-tables = 8\nmodes = passthrough, first-stage\n");
-        add_policy(series, SERIES_STRICT, "first-stage-tables = 2\nmodes = first-stage\n");
-        add_policy(series, SERIES_SKIP,
+        add_policy(series, SERIES_STRICT, "edu", "first-stage-tables = 2\nmodes = first-stage\n");
+        add_policy(series, SERIES_PASIDS, "edu-pasid",
+                   "first-stage-tables = 8\nmodes = passthrough, first-stage\npasids = 2\n");
+        add_policy(series, SERIES_SKIP, "edu",
                    "first-stage-tables = 8\nmodes = passthrough, first-stage\n"
                    "erratum-772415 = skip\n");
         if (broker_run_start(&series->broker, &series->config) < 0)

@@ -24,6 +24,7 @@
 #define SERIES_BLUE   "blue"   /* two VMs, pass-through and first-stage */
 #define SERIES_STRICT "strict" /* first-stage only, two tables */
 #define SERIES_SKIP   "skip"   /* as blue; memory that cannot be written is skipped */
+#define SERIES_PASIDS "pasids" /* as blue; two PASIDs, and simulated devices that have them */
 
 #define BLOCKED     VTD_FRONTEND_BINDING_BLOCKED
 #define PASSTHROUGH VTD_FRONTEND_BINDING_PASSTHROUGH
@@ -95,6 +96,7 @@ extern const struct series_test series_plug_tests[];
 extern const struct series_test series_sharing_tests[];
 extern const struct series_test series_host_tests[];
 extern const struct series_test series_memory_tests[];
+extern const struct series_test series_pasid_tests[];
 
 /* Ends the program. */
 __attribute__((noreturn, format(printf, 1, 2))) void series_bail_out(const char *format, ...);
