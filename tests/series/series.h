@@ -97,6 +97,7 @@ extern const struct series_test series_sharing_tests[];
 extern const struct series_test series_host_tests[];
 extern const struct series_test series_memory_tests[];
 extern const struct series_test series_pasid_tests[];
+extern const struct series_test series_context_cache_tests[];
 
 /* Ends the program. */
 __attribute__((noreturn, format(printf, 1, 2))) void series_bail_out(const char *format, ...);

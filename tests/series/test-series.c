@@ -11,9 +11,10 @@
 #include "tests/series/series.h"
 
 static const struct series_test *const topics[] = {
-        series_host_tests,         series_memory_tests,      series_binding_tests,
-        series_register_tests,     series_pasid_cache_tests, series_plug_tests,
-        series_invalidation_tests, series_sharing_tests,     series_pasid_tests,
+        series_host_tests,          series_memory_tests,      series_binding_tests,
+        series_register_tests,      series_pasid_cache_tests, series_plug_tests,
+        series_invalidation_tests,  series_sharing_tests,     series_pasid_tests,
+        series_context_cache_tests,
 };
 
 static int usage(void)
