@@ -667,17 +667,18 @@ static void descriptors_cannot_be_sent_before_a_worker_is_there(void **state)
         struct world *world = *state;
         struct raw_client client = {.fd = -1};
         const uint8_t byte = 0;
-        int stopped, value, fd = STDIN_FILENO;
+        int stopped, value, expected = -EPERM, fd = STDIN_FILENO;
         socklen_t size = sizeof(value);
 
+        /* Kernels before 6.16 let them in, of which vtd-brokerd warns and SECURITY.md tells. */
         if (getsockopt(world->client.fd, SOL_SOCKET, SO_PASSRIGHTS, &value, &size) < 0)
-                skip(); /* a kernel before 6.16 */
+                expected = 0;
         assert_int_equal(kill(world->run.pid, SIGSTOP), 0);
         stopped = raw_connect(&client, world->path);
         if (stopped == 0)
                 stopped = raw_send(&client, &byte, 1, &fd, 1);
         assert_int_equal(kill(world->run.pid, SIGCONT), 0);
-        assert_int_equal(stopped, -EPERM);
+        assert_int_equal(stopped, expected);
         raw_close(&client);
 }
 
