@@ -10,6 +10,7 @@
 
 #include "frontend/event.h"
 #include "frontend/fault.h"
+#include "shared/checked.h"
 
 #define WARNINGS_PER_RESET 32u
 
@@ -155,15 +156,31 @@ static void commit(struct vtd_engine *engine, struct vtd_binding *binding,
         record_fault(engine, binding, decision->fault, decision->fpd);
 }
 
-/* A well-formed entry calls for what its type says. */
+/*
+ * A well-formed entry calls for what its type says.  The second stage of a device of the broker is
+ * the host's: whatever the guest was offered for emulated devices, there is none for it here.
+ */
 static void follow_entry(struct vtd_decision *decision)
 {
+        const struct vtd_pasid_entry *entry = &decision->entry;
+
+        if (entry->type == VTD_PGTT_SECOND_STAGE || entry->type == VTD_PGTT_NESTED) {
+                decision->fault = VTD_FAULT_PASID_INVALID;
+                return;
+        }
         decision->fault = VTD_FAULT_NONE;
         decision->cached = true;
-        decision->target.root = decision->entry.first_stage_root;
-        decision->target.mode = decision->entry.type == VTD_PGTT_FIRST_STAGE
-                                        ? VTD_ATTACH_FIRST_STAGE
-                                        : VTD_ATTACH_PASSTHROUGH;
+        decision->target.mode = VTD_ATTACH_PASSTHROUGH;
+        if (entry->type == VTD_PGTT_PASSTHROUGH)
+                return;
+        decision->target = (struct vtd_target){
+                .mode = VTD_ATTACH_FIRST_STAGE,
+                .root = entry->first_stage_root,
+                .address_width = entry->five_level ? 57 : 48,
+                .flags = (entry->supervisor ? VTD_FIRST_STAGE_SRE : 0) |
+                         (entry->extended_accessed ? VTD_FIRST_STAGE_EAFE : 0) |
+                         (entry->write_protect ? VTD_FIRST_STAGE_WPE : 0),
+        };
 }
 
 /*
@@ -173,7 +190,6 @@ static void follow_entry(struct vtd_decision *decision)
 static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
                  struct vtd_decision *decision)
 {
-        uint64_t ecap = vtd_registers_get64(&engine->registers, VTD_REG_ECAP);
         bool with_pasid = binding->pasid != VTD_NO_PASID;
         int r;
 
@@ -193,7 +209,8 @@ static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
                 vtd_walk_begin(&engine->walk, engine->root, binding->rid, binding->pasid);
                 engine->walking = binding;
         }
-        r = vtd_walk_step(&engine->walk, &engine->guest, ecap, &decision->entry, &decision->fault);
+        r = vtd_walk_step(&engine->walk, &engine->guest, &engine->capabilities, &decision->entry,
+                          &decision->fault);
         if (r == VTD_WALK_E_MORE)
                 return false;
         engine->walking = NULL;
@@ -227,7 +244,6 @@ static int submit_attach(struct vtd_engine *engine)
 {
         const struct vtd_binding *binding = engine->asked;
         const struct vtd_target *target = &engine->decision.target;
-        bool first_stage = target->mode == VTD_ATTACH_FIRST_STAGE;
         uint64_t table = vtd_bindings_take_flush(&engine->bindings);
 
         if (table != 0)
@@ -239,8 +255,8 @@ static int submit_attach(struct vtd_engine *engine)
                 .pasid = binding->pasid,
                 .mode = target->mode,
                 .root = target->root,
-                .address_width = first_stage ? VTD_FIRST_STAGE_ADDRESS_BITS : 0,
-                .flags = 0, /* SRE, EAFE and WPE are reserved in what the guest was offered */
+                .address_width = target->address_width,
+                .flags = target->flags,
         };
         return submit_outstanding(engine);
 }
@@ -315,8 +331,12 @@ static int take_finding(struct vtd_engine *engine, size_t device, struct vtd_fin
                                 walk->pasid) ||
             vtd_bindings_peek(&engine->bindings, owner->rid, walk->pasid))
                 return TURN_AGAIN;
-        if (finding->refused) {
-                record_fault(engine, &named, finding->reason, walk->fpd);
+        if (finding->refused)
+                decision.fault = finding->reason;
+        else
+                follow_entry(&decision);
+        if (decision.fault != VTD_FAULT_NONE) {
+                record_fault(engine, &named, decision.fault, walk->fpd);
                 return TURN_AGAIN;
         }
         binding = vtd_bindings_count_pasids(&engine->bindings) < engine->pasids
@@ -328,7 +348,6 @@ static int take_finding(struct vtd_engine *engine, size_t device, struct vtd_fin
                 search->wanted = false;
                 return TURN_AGAIN;
         }
-        follow_entry(&decision);
         ask_for(engine, binding, &decision);
         return TURN_AGAIN;
 }
@@ -337,7 +356,6 @@ static int take_finding(struct vtd_engine *engine, size_t device, struct vtd_fin
 static int search(struct vtd_engine *engine, size_t device)
 {
         struct vtd_search *search = &engine->bindings.searches[device];
-        uint64_t ecap = vtd_registers_get64(&engine->registers, VTD_REG_ECAP);
         struct vtd_finding finding;
         int r;
 
@@ -350,7 +368,7 @@ static int search(struct vtd_engine *engine, size_t device)
                                search->first, search->end);
                 engine->searching = search;
         }
-        r = vtd_scan_step(&engine->scan, &engine->guest, ecap, &finding);
+        r = vtd_scan_step(&engine->scan, &engine->guest, &engine->capabilities, &finding);
         if (r == VTD_SCAN_E_END)
                 search->wanted = false;
         if (r == 0)
@@ -528,14 +546,24 @@ static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error er
         vtd_fault_queue_error(&engine->registers, &engine->guest, error);
 }
 
+/* The unit is no memory: a write to its own page would be a command that no guest gave. */
+static bool write_status(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
+{
+        const struct vtd_capabilities *capabilities = &engine->capabilities;
+        uint64_t address = descriptor->status_address;
+        uint32_t data = htole32(descriptor->status_data);
+
+        return address >> capabilities->host_address_bits == 0 &&
+               !vtd_range_contains(capabilities->register_base, VTD_FRONTEND_REGISTER_PAGE_SIZE,
+                                   address, sizeof(data)) &&
+               vtd_guest_write(&engine->guest, address, &data, sizeof(data));
+}
+
 static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
 {
         struct vtd_registers *registers = &engine->registers;
-        uint32_t data = htole32(descriptor->status_data);
 
-        if (descriptor->wait_status &&
-            (descriptor->status_address >> VTD_PHYSICAL_ADDRESS_BITS != 0 ||
-             !vtd_guest_write(&engine->guest, descriptor->status_address, &data, sizeof(data)))) {
+        if (descriptor->wait_status && !write_status(engine, descriptor)) {
                 raise_queue_error(engine, VTD_QUEUE_ERROR_RESERVED);
                 return;
         }
@@ -620,7 +648,8 @@ static int fetch(struct vtd_engine *engine, unsigned *budget)
                 return VTD_FRONTEND_PENDING;
         --*budget;
         r = vtd_queue_fetch(&engine->queue, &engine->registers, &engine->guest,
-                            VTD_RTADDR_TTM(engine->root), &engine->descriptor, &engine->error);
+                            &engine->capabilities, VTD_RTADDR_TTM(engine->root),
+                            &engine->descriptor, &engine->error);
         engine->held = true;
         engine->held_error = r != 0;
         engine->next_slot = 0;
@@ -697,9 +726,9 @@ void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
                 vtd_event_unmask(registers, &engine->guest, VTD_EVENT_INVALIDATION);
 }
 
-void vtd_engine_reset(struct vtd_engine *engine, const struct vtd_frontend_config *config)
+void vtd_engine_reset(struct vtd_engine *engine)
 {
-        vtd_registers_reset(&engine->registers, config);
+        vtd_registers_reset(&engine->registers, &engine->capabilities);
         engine->queue = (struct vtd_queue){.enabled = false};
         engine->pending.count = 0;
         engine->enabled = false;
