@@ -45,6 +45,7 @@ extern const struct attack framing_attacks[];
 extern const struct attack body_attacks[];
 extern const struct attack phase_attacks[];
 extern const struct attack descriptor_attacks[];
+extern const struct attack silent_file_attacks[];
 extern const struct attack memory_attacks[];
 extern const struct attack handle_attacks[];
 extern const struct attack limit_attacks[];
