@@ -32,7 +32,10 @@ enum vtd_binding_phase {
 /* What the broker is to be asked for, or holds. */
 struct vtd_target {
         enum vtd_attach_mode mode;
-        uint64_t root; /* first-stage only, else 0 */
+        /* First-stage only, else 0. */
+        uint64_t root;
+        uint32_t address_width; /* 48 or 57 */
+        uint32_t flags;         /* VTD_FIRST_STAGE_* of protos/message.h */
 };
 
 /* The entries that a PASID-cache invalidation names. */
@@ -179,7 +182,8 @@ void vtd_bindings_block(struct vtd_bindings *bindings, struct vtd_binding *bindi
 
 static inline bool vtd_target_equal(const struct vtd_target *a, const struct vtd_target *b)
 {
-        return a->mode == b->mode && a->root == b->root;
+        return a->mode == b->mode && a->root == b->root && a->address_width == b->address_width &&
+               a->flags == b->flags;
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "frontend/event.h"
 #include "frontend/fault.h"
+#include "shared/checked.h"
 
 #define WARNINGS_PER_RESET 32u
 
@@ -39,11 +40,20 @@ static void warn_of_refusal(struct vtd_engine *engine, const char *what, uint64_
 static void record_fault(struct vtd_engine *engine, const struct vtd_binding *binding,
                          enum vtd_fault_reason reason, bool fpd)
 {
+        const struct vtd_fault fault = {
+                .reason = reason,
+                .fpd = fpd,
+                .rid = binding->rid,
+                .with_pasid = binding->pasid != VTD_NO_PASID,
+                .pasid = binding->pasid,
+        };
+        struct vtd_message message = {.due = false};
+
         if (reason == VTD_FAULT_NONE || !engine->enabled)
                 return;
-        if (vtd_fault_record(&engine->registers, &engine->guest, binding->rid, binding->pasid,
-                             reason, fpd))
+        if (vtd_fault_record(&engine->registers, &fault, &message))
                 engine->stats.faults++;
+        vtd_guest_deliver(&engine->guest, &message);
 }
 
 void vtd_engine_lose(struct vtd_engine *engine)
@@ -155,15 +165,31 @@ static void commit(struct vtd_engine *engine, struct vtd_binding *binding,
         record_fault(engine, binding, decision->fault, decision->fpd);
 }
 
-/* A well-formed entry calls for what its type says. */
+/*
+ * A well-formed entry calls for what its type says.  The second stage of a device of the broker is
+ * the host's: whatever the guest was offered for emulated devices, there is none for it here.
+ */
 static void follow_entry(struct vtd_decision *decision)
 {
+        const struct vtd_pasid_entry *entry = &decision->entry;
+
+        if (entry->type == VTD_PGTT_SECOND_STAGE || entry->type == VTD_PGTT_NESTED) {
+                decision->fault = VTD_FAULT_PASID_INVALID;
+                return;
+        }
         decision->fault = VTD_FAULT_NONE;
         decision->cached = true;
-        decision->target.root = decision->entry.first_stage_root;
-        decision->target.mode = decision->entry.type == VTD_PGTT_FIRST_STAGE
-                                        ? VTD_ATTACH_FIRST_STAGE
-                                        : VTD_ATTACH_PASSTHROUGH;
+        decision->target.mode = VTD_ATTACH_PASSTHROUGH;
+        if (entry->type == VTD_PGTT_PASSTHROUGH)
+                return;
+        decision->target = (struct vtd_target){
+                .mode = VTD_ATTACH_FIRST_STAGE,
+                .root = entry->first_stage_root,
+                .address_width = entry->five_level ? 57 : 48,
+                .flags = (entry->supervisor ? VTD_FIRST_STAGE_SRE : 0) |
+                         (entry->extended_accessed ? VTD_FIRST_STAGE_EAFE : 0) |
+                         (entry->write_protect ? VTD_FIRST_STAGE_WPE : 0),
+        };
 }
 
 /*
@@ -173,7 +199,6 @@ static void follow_entry(struct vtd_decision *decision)
 static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
                  struct vtd_decision *decision)
 {
-        uint64_t ecap = vtd_registers_get64(&engine->registers, VTD_REG_ECAP);
         bool with_pasid = binding->pasid != VTD_NO_PASID;
         int r;
 
@@ -190,10 +215,12 @@ static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
                 return true;
         }
         if (engine->walking != binding) {
-                vtd_walk_begin(&engine->walk, engine->root, binding->rid, binding->pasid);
+                vtd_walk_begin(&engine->walk, engine->root, binding->rid, with_pasid,
+                               binding->pasid);
                 engine->walking = binding;
         }
-        r = vtd_walk_step(&engine->walk, &engine->guest, ecap, &decision->entry, &decision->fault);
+        r = vtd_walk_step(&engine->walk, &engine->guest, &engine->capabilities, &decision->entry,
+                          &decision->fault);
         if (r == VTD_WALK_E_MORE)
                 return false;
         engine->walking = NULL;
@@ -227,7 +254,6 @@ static int submit_attach(struct vtd_engine *engine)
 {
         const struct vtd_binding *binding = engine->asked;
         const struct vtd_target *target = &engine->decision.target;
-        bool first_stage = target->mode == VTD_ATTACH_FIRST_STAGE;
         uint64_t table = vtd_bindings_take_flush(&engine->bindings);
 
         if (table != 0)
@@ -239,8 +265,8 @@ static int submit_attach(struct vtd_engine *engine)
                 .pasid = binding->pasid,
                 .mode = target->mode,
                 .root = target->root,
-                .address_width = first_stage ? VTD_FIRST_STAGE_ADDRESS_BITS : 0,
-                .flags = 0, /* SRE, EAFE and WPE are reserved in what the guest was offered */
+                .address_width = target->address_width,
+                .flags = target->flags,
         };
         return submit_outstanding(engine);
 }
@@ -315,8 +341,12 @@ static int take_finding(struct vtd_engine *engine, size_t device, struct vtd_fin
                                 walk->pasid) ||
             vtd_bindings_peek(&engine->bindings, owner->rid, walk->pasid))
                 return TURN_AGAIN;
-        if (finding->refused) {
-                record_fault(engine, &named, finding->reason, walk->fpd);
+        if (finding->refused)
+                decision.fault = finding->reason;
+        else
+                follow_entry(&decision);
+        if (decision.fault != VTD_FAULT_NONE) {
+                record_fault(engine, &named, decision.fault, walk->fpd);
                 return TURN_AGAIN;
         }
         binding = vtd_bindings_count_pasids(&engine->bindings) < engine->pasids
@@ -328,7 +358,6 @@ static int take_finding(struct vtd_engine *engine, size_t device, struct vtd_fin
                 search->wanted = false;
                 return TURN_AGAIN;
         }
-        follow_entry(&decision);
         ask_for(engine, binding, &decision);
         return TURN_AGAIN;
 }
@@ -337,7 +366,6 @@ static int take_finding(struct vtd_engine *engine, size_t device, struct vtd_fin
 static int search(struct vtd_engine *engine, size_t device)
 {
         struct vtd_search *search = &engine->bindings.searches[device];
-        uint64_t ecap = vtd_registers_get64(&engine->registers, VTD_REG_ECAP);
         struct vtd_finding finding;
         int r;
 
@@ -350,7 +378,7 @@ static int search(struct vtd_engine *engine, size_t device)
                                search->first, search->end);
                 engine->searching = search;
         }
-        r = vtd_scan_step(&engine->scan, &engine->guest, ecap, &finding);
+        r = vtd_scan_step(&engine->scan, &engine->guest, &engine->capabilities, &finding);
         if (r == VTD_SCAN_E_END)
                 search->wanted = false;
         if (r == 0)
@@ -524,18 +552,32 @@ static void complete_descriptor(struct vtd_engine *engine)
 
 static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error error)
 {
+        struct vtd_message message = {.due = false};
+
         engine->held = false;
-        vtd_fault_queue_error(&engine->registers, &engine->guest, error);
+        vtd_fault_queue_error(&engine->registers, error, &message);
+        vtd_guest_deliver(&engine->guest, &message);
+}
+
+/* The unit is no memory: a write to its own page would be a command that no guest gave. */
+static bool write_status(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
+{
+        const struct vtd_capabilities *capabilities = &engine->capabilities;
+        uint64_t address = descriptor->status_address;
+        uint32_t data = htole32(descriptor->status_data);
+
+        return address >> capabilities->host_address_bits == 0 &&
+               !vtd_range_contains(capabilities->register_base, VTD_FRONTEND_REGISTER_PAGE_SIZE,
+                                   address, sizeof(data)) &&
+               vtd_guest_write(&engine->guest, address, &data, sizeof(data));
 }
 
 static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
 {
         struct vtd_registers *registers = &engine->registers;
-        uint32_t data = htole32(descriptor->status_data);
+        struct vtd_message message = {.due = false};
 
-        if (descriptor->wait_status &&
-            (descriptor->status_address >> VTD_PHYSICAL_ADDRESS_BITS != 0 ||
-             !vtd_guest_write(&engine->guest, descriptor->status_address, &data, sizeof(data)))) {
+        if (descriptor->wait_status && !write_status(engine, descriptor)) {
                 raise_queue_error(engine, VTD_QUEUE_ERROR_RESERVED);
                 return;
         }
@@ -543,8 +585,9 @@ static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor 
         if (descriptor->wait_interrupt &&
             !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC)) {
                 vtd_registers_set32(registers, VTD_REG_ICS, VTD_ICS_IWC);
-                vtd_event_raise(registers, &engine->guest, VTD_EVENT_INVALIDATION);
+                vtd_event_raise(registers, VTD_EVENT_INVALIDATION, &message);
         }
+        vtd_guest_deliver(&engine->guest, &message);
 }
 
 /*
@@ -620,7 +663,8 @@ static int fetch(struct vtd_engine *engine, unsigned *budget)
                 return VTD_FRONTEND_PENDING;
         --*budget;
         r = vtd_queue_fetch(&engine->queue, &engine->registers, &engine->guest,
-                            VTD_RTADDR_TTM(engine->root), &engine->descriptor, &engine->error);
+                            &engine->capabilities, VTD_RTADDR_TTM(engine->root),
+                            &engine->descriptor, &engine->error);
         engine->held = true;
         engine->held_error = r != 0;
         engine->next_slot = 0;
@@ -685,21 +729,24 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned budget)
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
 {
         struct vtd_registers *registers = &engine->registers;
+        struct vtd_message fault = {.due = false}, invalidation = {.due = false};
 
         if (triggers & VTD_TRIGGER_FAULT_STATUS)
                 vtd_fault_status_written(registers);
         if (triggers & VTD_TRIGGER_FAULT_CONTROL)
-                vtd_event_unmask(registers, &engine->guest, VTD_EVENT_FAULT);
+                vtd_event_unmask(registers, VTD_EVENT_FAULT, &fault);
         if ((triggers & VTD_TRIGGER_INVALIDATION_STATUS) &&
             !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC))
                 vtd_event_cancel(registers, VTD_EVENT_INVALIDATION);
         if (triggers & VTD_TRIGGER_INVALIDATION_CONTROL)
-                vtd_event_unmask(registers, &engine->guest, VTD_EVENT_INVALIDATION);
+                vtd_event_unmask(registers, VTD_EVENT_INVALIDATION, &invalidation);
+        vtd_guest_deliver(&engine->guest, &fault);
+        vtd_guest_deliver(&engine->guest, &invalidation);
 }
 
-void vtd_engine_reset(struct vtd_engine *engine, const struct vtd_frontend_config *config)
+void vtd_engine_reset(struct vtd_engine *engine)
 {
-        vtd_registers_reset(&engine->registers, config);
+        vtd_registers_reset(&engine->registers, &engine->capabilities);
         engine->queue = (struct vtd_queue){.enabled = false};
         engine->pending.count = 0;
         engine->enabled = false;

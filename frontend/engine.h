@@ -45,6 +45,7 @@ struct vtd_decision {
 struct vtd_engine {
         struct vtd_guest guest;
         struct vtd_log *log;
+        struct vtd_capabilities capabilities;
         struct vtd_registers registers;
         struct vtd_queue queue;
         struct vtd_bindings bindings;
@@ -88,7 +89,7 @@ struct vtd_engine {
  * The registers and caches return to their initial state and all bindings are marked; what is
  * plugged and connected stays.
  */
-void vtd_engine_reset(struct vtd_engine *engine, const struct vtd_frontend_config *config);
+void vtd_engine_reset(struct vtd_engine *engine);
 
 /* See vtd_frontend_run(). */
 int vtd_engine_run(struct vtd_engine *engine, unsigned budget);

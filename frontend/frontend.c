@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
 #include "shared/record.h"
@@ -33,20 +34,6 @@ static void log_to_vmm(void *opaque, enum vtd_log_level level, const char *line)
         guest->callbacks.log(guest->opaque, (enum vtd_frontend_log_level)level, line);
 }
 
-static int check_config(struct vtd_log *log, const struct vtd_frontend_config *config)
-{
-        if (config->fault_records < 1 || config->fault_records > 8)
-                return vtd_fail(log, -EINVAL, "%u fault records, 1 to 8 are possible",
-                                config->fault_records);
-        if (config->address_bits < 39 || config->address_bits > 48)
-                return vtd_fail(log, -EINVAL, "%u address bits, 39 to 48 are possible",
-                                config->address_bits);
-        if (config->pasid_bits > 20)
-                return vtd_fail(log, -EINVAL, "%u PASID bits, at most 20 are possible",
-                                config->pasid_bits);
-        return 0;
-}
-
 int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config *config,
                      const struct vtd_frontend_callbacks *callbacks, void *opaque)
 {
@@ -60,7 +47,7 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
         if (!callbacks->read_memory || !callbacks->write_memory || !callbacks->send_message)
                 return vtd_fail(&log, -EINVAL,
                                 "read_memory, write_memory and send_message must be given");
-        r = check_config(&log, config);
+        r = vtd_capabilities_check(&log, config);
         if (r != 0)
                 return r;
         frontend = calloc(1, sizeof(*frontend));
@@ -72,7 +59,13 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
         frontend->engine.guest = guest;
         frontend->engine.log = &frontend->log;
         frontend->engine.refusal = &frontend->refusal;
-        vtd_engine_reset(&frontend->engine, config);
+        r = -pthread_mutex_init(&frontend->lock, NULL);
+        if (r != 0) {
+                free(frontend);
+                return r;
+        }
+        frontend->engine.capabilities = vtd_capabilities_of(config);
+        vtd_engine_reset(&frontend->engine);
         *out = frontend;
         return 0;
 }
@@ -83,6 +76,7 @@ struct vtd_frontend *vtd_frontend_free(struct vtd_frontend *frontend)
                 return NULL;
         if (frontend->engine.backend)
                 frontend->engine.backend->ops->free(frontend->engine.backend);
+        (void)pthread_mutex_destroy(&frontend->lock);
         free(frontend);
         return NULL;
 }
@@ -272,22 +266,30 @@ static int check_host(struct vtd_frontend *frontend, const char *name,
 {
         const struct vtd_frontend_config *config = &frontend->config;
         unsigned host_bits = (unsigned)((host->cap >> VTD_CAP_MGAW_SHIFT) & VTD_CAP_MGAW_MASK) + 1;
+        const struct {
+                const char *what;
+                bool promised;
+                uint64_t kept;
+        } promises[] = {
+                {"first-stage 1 GiB pages", config->first_stage_1gib, host->cap & VTD_CAP_FS1GP},
+                {"five-level first-stage tables", config->first_stage_5level,
+                 host->cap & VTD_CAP_FS5LP},
+                {"supervisor requests", config->supervisor_requests, host->ecap & VTD_ECAP_SRS},
+                {"extended accessed bits", config->extended_accessed, host->ecap & VTD_ECAP_EAFS},
+                {"snoop control", config->snoop_control, host->ecap & VTD_ECAP_SC},
+        };
 
-        if (config->first_stage_1gib && !(host->cap & VTD_CAP_FS1GP))
-                return vtd_fail(&frontend->log, -ENOTSUP,
-                                "the guest was promised first-stage 1 GiB pages, which the host "
-                                "IOMMU of device %s lacks",
-                                name);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(promises); i++)
+                if (promises[i].promised && !promises[i].kept)
+                        return vtd_fail(&frontend->log, -ENOTSUP,
+                                        "the guest was promised %s, which the host IOMMU of device "
+                                        "%s lacks",
+                                        promises[i].what, name);
         if (host_bits < config->address_bits)
                 return vtd_fail(&frontend->log, -ENOTSUP,
                                 "the guest was promised %u address bits, the host IOMMU of device "
                                 "%s has %u",
                                 config->address_bits, name, host_bits);
-        if (config->snoop_control && !(host->ecap & VTD_ECAP_SC))
-                return vtd_fail(&frontend->log, -ENOTSUP,
-                                "the guest was promised snoop control, which the host IOMMU of "
-                                "device %s lacks",
-                                name);
         /* Where there are no PASIDs at all, no request with one can come: nothing is broken. */
         if (host->pasid_bits > 0 && host->pasid_bits < config->pasid_bits)
                 return vtd_fail(&frontend->log, -ENOTSUP,
@@ -310,6 +312,10 @@ int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t 
                                 VTD_LIMIT_NAME);
         if (vtd_bindings_peek(bindings, rid, VTD_NO_PASID))
                 return vtd_fail(&frontend->log, -EEXIST, "requester id %#x is taken", rid);
+        if (!frontend->config.first_stage || !frontend->config.caching_mode)
+                return vtd_fail(&frontend->log, -EINVAL,
+                                "a unit without first-stage translation and caching mode can have "
+                                "emulated devices only");
         if (vtd_bindings_are_full(bindings))
                 return vtd_fail(&frontend->log, -ENOSPC, "all %u devices are plugged",
                                 VTD_LIMIT_DEVICES);
@@ -380,9 +386,25 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
         return call(frontend, &request, -1, &reply);
 }
 
+/* A mutex that was initialised and is not held by its caller cannot fail. */
+static void lock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_lock(&frontend->lock);
+}
+
+static void unlock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_unlock(&frontend->lock);
+}
+
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
 {
-        return vtd_registers_read(&frontend->engine.registers, offset, size);
+        uint64_t value;
+
+        lock(frontend);
+        value = vtd_registers_read(&frontend->engine.registers, offset, size);
+        unlock(frontend);
+        return value;
 }
 
 void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned size,
@@ -390,12 +412,19 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
 {
         struct vtd_engine *engine = &frontend->engine;
 
+        lock(frontend);
         vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
+        unlock(frontend);
 }
 
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
-        return vtd_engine_run(&frontend->engine, budget);
+        int r;
+
+        lock(frontend);
+        r = vtd_engine_run(&frontend->engine, budget);
+        unlock(frontend);
+        return r;
 }
 
 int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
@@ -408,7 +437,9 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
 
 void vtd_frontend_reset(struct vtd_frontend *frontend)
 {
-        vtd_engine_reset(&frontend->engine, &frontend->config);
+        lock(frontend);
+        vtd_engine_reset(&frontend->engine);
+        unlock(frontend);
 }
 
 /* Returns 0 with @request filled in; -ENODEV, -EINVAL. */
@@ -501,7 +532,9 @@ int vtd_frontend_get_pasid_bits(const struct vtd_frontend *frontend, uint16_t ri
         return 0;
 }
 
-void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
+void vtd_frontend_get_stats(struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
 {
+        lock(frontend);
         *stats = frontend->engine.stats;
+        unlock(frontend);
 }

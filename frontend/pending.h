@@ -21,7 +21,10 @@
 /* Tables with ranges at one time: bounds memory; a guest that names more costs itself a flush. */
 #define VTD_PENDING_TABLES 8u
 
-/* Addresses that a four-level first-stage table translates. */
+/*
+ * Addresses that a four-level first-stage table translates; what is asked for beyond, which only a
+ * table of five levels can have, becomes the whole table.
+ */
 #define VTD_FIRST_STAGE_ADDRESS_BITS 48u
 
 enum {

@@ -182,8 +182,9 @@ static void take_apart(struct vtd_descriptor *descriptor, const struct descripto
 }
 
 int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registers,
-                    const struct vtd_guest *guest, unsigned table_mode,
-                    struct vtd_descriptor *descriptor, enum vtd_queue_error *error)
+                    const struct vtd_guest *guest, const struct vtd_capabilities *capabilities,
+                    unsigned table_mode, struct vtd_descriptor *descriptor,
+                    enum vtd_queue_error *error)
 {
         const struct descriptor_rule *rule;
         uint64_t words[4] = {0}, address;
@@ -198,7 +199,7 @@ int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registe
                 return VTD_QUEUE_E_ERROR;
         }
         if (!vtd_add_u64(queue->base, vtd_registers_get32(registers, VTD_REG_IQH), &address) ||
-            address >> VTD_PHYSICAL_ADDRESS_BITS != 0 ||
+            address >> capabilities->host_address_bits != 0 ||
             !vtd_guest_read(guest, address, words, queue->descriptor_size)) {
                 *error = VTD_QUEUE_ERROR_FETCH;
                 return VTD_QUEUE_E_ERROR;

@@ -84,8 +84,9 @@ bool vtd_queue_is_ready(const struct vtd_queue *queue, const struct vtd_register
  * Returns 0 with *@descriptor; VTD_QUEUE_E_ERROR with *@error.
  */
 int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registers,
-                    const struct vtd_guest *guest, unsigned table_mode,
-                    struct vtd_descriptor *descriptor, enum vtd_queue_error *error);
+                    const struct vtd_guest *guest, const struct vtd_capabilities *capabilities,
+                    unsigned table_mode, struct vtd_descriptor *descriptor,
+                    enum vtd_queue_error *error);
 
 /* The descriptor at the head is done. */
 void vtd_queue_advance(const struct vtd_queue *queue, struct vtd_registers *registers);

@@ -15,68 +15,44 @@ struct register_rule {
         uint32_t writable;
         uint32_t cleared_by_one;
         unsigned trigger;
+        uint64_t needed; /* the bits of ECAP without which there is no such register */
 };
 
 /*
- * Not here, because the capability is absent: AFLOG, PMEN and protected memory, IRTA, page
- * requests, MTRRs, performance monitoring, and FEUADDR/IEUADDR (no EIM).
+ * Not here, because the capability is never offered: AFLOG, PMEN and protected memory, page
+ * requests, MTRRs, performance monitoring, enhanced and virtual commands.
  */
 static const struct register_rule register_rules[] = {
-        {VTD_REG_RTADDR, 0xfffffc00, 0, 0},
-        {VTD_REG_RTADDR + 4, 0xffffffff, 0, 0},
-        {VTD_REG_CCMD + 4, 0x60000000, 0, 0},
-        {VTD_REG_FSTS, 0, VTD_FSTS_PFO | VTD_FSTS_IQE, VTD_TRIGGER_FAULT_STATUS},
-        {VTD_REG_FECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_FAULT_CONTROL},
-        {VTD_REG_FEDATA, 0x0000ffff, 0, 0},
-        {VTD_REG_FEADDR, 0xfffffffc, 0, 0},
-        {VTD_REG_IQT, 0x0007fff0, 0, 0},
-        {VTD_REG_IQA, 0xfffff807, 0, 0},
-        {VTD_REG_IQA + 4, 0xffffffff, 0, 0},
-        {VTD_REG_ICS, 0, VTD_ICS_IWC, VTD_TRIGGER_INVALIDATION_STATUS},
-        {VTD_REG_IECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_INVALIDATION_CONTROL},
-        {VTD_REG_IEDATA, 0x0000ffff, 0, 0},
-        {VTD_REG_IEADDR, 0xfffffffc, 0, 0},
-        {VTD_REG_IOTLB + 4, 0x3003ffff, 0, 0},
+        {VTD_REG_RTADDR, 0xfffffc00, 0, 0, 0},
+        {VTD_REG_RTADDR + 4, 0xffffffff, 0, 0, 0},
+        {VTD_REG_CCMD + 4, 0x60000000, 0, 0, 0},
+        {VTD_REG_FSTS, 0, VTD_FSTS_PFO | VTD_FSTS_IQE, VTD_TRIGGER_FAULT_STATUS, 0},
+        {VTD_REG_FECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_FAULT_CONTROL, 0},
+        {VTD_REG_FEDATA, 0x0000ffff, 0, 0, 0},
+        {VTD_REG_FEADDR, 0xfffffffc, 0, 0, 0},
+        {VTD_REG_FEUADDR, 0xffffffff, 0, 0, VTD_ECAP_EIM},
+        {VTD_REG_IQT, 0x0007fff0, 0, 0, 0},
+        {VTD_REG_IQA, 0xfffff807, 0, 0, 0},
+        {VTD_REG_IQA + 4, 0xffffffff, 0, 0, 0},
+        {VTD_REG_ICS, 0, VTD_ICS_IWC, VTD_TRIGGER_INVALIDATION_STATUS, 0},
+        {VTD_REG_IECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_INVALIDATION_CONTROL, 0},
+        {VTD_REG_IEDATA, 0x0000ffff, 0, 0, 0},
+        {VTD_REG_IEADDR, 0xfffffffc, 0, 0, 0},
+        {VTD_REG_IEUADDR, 0xffffffff, 0, 0, VTD_ECAP_EIM},
+        {VTD_REG_IRTA, 0xfffff00f, 0, 0, VTD_ECAP_IR},
+        {VTD_REG_IRTA, 0x00000800, 0, 0, VTD_ECAP_EIM}, /* EIME */
+        {VTD_REG_IRTA + 4, 0xffffffff, 0, 0, VTD_ECAP_IR},
+        {VTD_REG_IOTLB + 4, 0x3003ffff, 0, 0, 0},
 };
 
-#define VERSION 0x60u
-
-/* ND=6, CM, ZLR, PSI, MAMV=18, DWD, DRD, ESIRTPS, ESRTPS; FRO is filled in from VTD_REG_FRCD. */
-#define CAP_BASE UINT64_C(0xc0d2008000400086)
-/* C, QI, PT, SMTS, FSTS, SMPWCS, RPS; IRO is filled in from VTD_REG_IVA. */
-#define ECAP_BASE UINT64_C(0x0003880000000043)
-
-static uint64_t capability(const struct vtd_frontend_config *config)
-{
-        uint64_t cap = CAP_BASE;
-
-        cap |= (uint64_t)(VTD_REG_FRCD / VTD_FRCD_SIZE) << 24;
-        cap |= (uint64_t)(config->address_bits - 1) << VTD_CAP_MGAW_SHIFT;
-        cap |= (uint64_t)(config->fault_records - 1) << 40;
-        if (config->first_stage_1gib)
-                cap |= VTD_CAP_FS1GP;
-        return cap;
-}
-
-static uint64_t extended_capability(const struct vtd_frontend_config *config)
-{
-        uint64_t ecap = ECAP_BASE;
-
-        ecap |= (uint64_t)(VTD_REG_IVA / 16) << 8;
-        if (config->snoop_control)
-                ecap |= VTD_ECAP_SC;
-        if (config->pasid_bits > 0)
-                ecap |= VTD_ECAP_PASID | (uint64_t)(config->pasid_bits - 1) << 35;
-        return ecap;
-}
-
-void vtd_registers_reset(struct vtd_registers *registers, const struct vtd_frontend_config *config)
+void vtd_registers_reset(struct vtd_registers *registers,
+                         const struct vtd_capabilities *capabilities)
 {
         memset(registers, 0, sizeof(*registers));
-        registers->fault_records = config->fault_records;
-        vtd_registers_set32(registers, VTD_REG_VER, VERSION);
-        vtd_registers_set64(registers, VTD_REG_CAP, capability(config));
-        vtd_registers_set64(registers, VTD_REG_ECAP, extended_capability(config));
+        registers->fault_records = capabilities->fault_records;
+        vtd_registers_set32(registers, VTD_REG_VER, VTD_VERSION);
+        vtd_registers_set64(registers, VTD_REG_CAP, capabilities->cap);
+        vtd_registers_set64(registers, VTD_REG_ECAP, capabilities->ecap);
         vtd_registers_set32(registers, VTD_REG_FECTL, VTD_ECTL_IM);
         vtd_registers_set32(registers, VTD_REG_IECTL, VTD_ECTL_IM);
 }
@@ -117,7 +93,9 @@ static bool is_fault_flag(const struct vtd_registers *registers, unsigned offset
 
 static unsigned write_dword(struct vtd_registers *registers, unsigned offset, uint32_t value)
 {
+        uint64_t ecap = vtd_registers_get64(registers, VTD_REG_ECAP);
         uint32_t *dword = &registers->dwords[offset / 4];
+        unsigned triggers = 0;
 
         if (offset == VTD_REG_GCMD) {
                 take_command(registers, value);
@@ -130,13 +108,13 @@ static unsigned write_dword(struct vtd_registers *registers, unsigned offset, ui
         for (size_t i = 0; i < VTD_ARRAY_SIZE(register_rules); i++) {
                 const struct register_rule *rule = &register_rules[i];
 
-                if (rule->offset != offset)
+                if (rule->offset != offset || (ecap & rule->needed) != rule->needed)
                         continue;
                 *dword = (*dword & ~rule->writable) | (value & rule->writable);
                 *dword &= ~(value & rule->cleared_by_one);
-                return rule->trigger;
+                triggers |= rule->trigger;
         }
-        return 0;
+        return triggers;
 }
 
 unsigned vtd_registers_write(struct vtd_registers *registers, uint64_t offset, unsigned size,

@@ -3,9 +3,7 @@
  * The register page: what each bit keeps, and which writes have consequences.  Storage and masks
  * only; the consequences are carried out by event.c, fault.c and engine.c.
  *
- * The unit is scalable-mode, first-stage only (SAGAW 0, no second stage), with caching mode, so
- * that a guest announces every change of its tables.  VER is 6.0: register-based invalidation
- * (CCMD, IOTLB) does not exist, its busy bits always read 0.
+ * VER is 6.0: register-based invalidation (CCMD, IOTLB) does not exist, its busy bits always read 0.
  */
 #ifndef VTD_FRONTEND_REGISTERS_H
 #define VTD_FRONTEND_REGISTERS_H
@@ -13,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "frontend/include/vtd/frontend.h"
+#include "frontend/capabilities.h"
 
 /* Byte offsets. */
 enum {
@@ -38,6 +36,7 @@ enum {
         VTD_REG_IEADDR = 0x0a8,
         VTD_REG_IEUADDR = 0x0ac,
         VTD_REG_IQERCD = 0x0b0,
+        VTD_REG_IRTA = 0x0b8,
         VTD_REG_IVA = 0x0f0,
         VTD_REG_IOTLB = 0x0f8,
         VTD_REG_FRCD = 0x220,
@@ -60,16 +59,13 @@ enum {
 #define VTD_ICS_IWC UINT32_C(0x1)
 
 #define VTD_FRCD_SIZE     16u
-#define VTD_FRCD_PP       (UINT32_C(1) << 31) /* in the third of the four dwords */
+#define VTD_FRCD_T2       (UINT32_C(1) << 28) /* in the third of the four dwords */
+#define VTD_FRCD_PRIV     (UINT32_C(1) << 29)
+#define VTD_FRCD_PP       (UINT32_C(1) << 31)
 #define VTD_FRCD_F        (UINT32_C(1) << 31) /* in the last one */
+#define VTD_FRCD_T1       (UINT32_C(1) << 30)
 #define VTD_FRCD_PV_SHIFT 8u
 
-#define VTD_CAP_FS1GP        (UINT64_C(1) << 56)
-#define VTD_CAP_MGAW_SHIFT   16u
-#define VTD_CAP_MGAW_MASK    UINT64_C(0x3f)
-#define VTD_CAP_MAMV         18u
-#define VTD_ECAP_SC          (UINT64_C(1) << 7)
-#define VTD_ECAP_PASID       (UINT64_C(1) << 40)
 #define VTD_RTADDR_TTM(root) (((root) >> 10) & 3u)
 #define VTD_TTM_LEGACY       0u
 #define VTD_TTM_SCALABLE     1u
@@ -91,8 +87,9 @@ struct vtd_registers {
         bool set_root;    /* SRTP was written since it was last taken up */
 };
 
-/* Brings the page to its reset state under @config, which has been checked. */
-void vtd_registers_reset(struct vtd_registers *registers, const struct vtd_frontend_config *config);
+/* Brings the page to its reset state. */
+void vtd_registers_reset(struct vtd_registers *registers,
+                         const struct vtd_capabilities *capabilities);
 
 /* A guest's access; see vtd_frontend_read() and _write().  The write returns VTD_TRIGGER_* bits. */
 uint64_t vtd_registers_read(const struct vtd_registers *registers, uint64_t offset, unsigned size);

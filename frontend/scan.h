@@ -46,7 +46,7 @@ void vtd_scan_begin(struct vtd_scan *scan, uint64_t root, uint16_t rid, uint32_t
  * VTD_SCAN_E_END when all was looked at, or when the context entry allows no PASIDs or is refused
  * itself, which the requests without PASID tell of.
  */
-int vtd_scan_step(struct vtd_scan *scan, const struct vtd_guest *guest, uint64_t ecap,
-                  struct vtd_finding *finding);
+int vtd_scan_step(struct vtd_scan *scan, const struct vtd_guest *guest,
+                  const struct vtd_capabilities *capabilities, struct vtd_finding *finding);
 
 #endif

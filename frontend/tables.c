@@ -9,12 +9,10 @@
 #include <string.h>
 
 #include "frontend/registers.h"
-#include "protos/message.h"
 #include "shared/checked.h"
 
 #define BIT(n)       (UINT64_C(1) << (n))
 #define ALL          UINT64_MAX
-#define ABOVE_LIMIT  (~(BIT(VTD_PHYSICAL_ADDRESS_BITS) - 1))
 #define POINTER_MASK (~(VTD_PAGE_SIZE - 1))
 
 #define PASIDE BIT(3) /* context entry: requests with PASID are allowed */
@@ -38,21 +36,26 @@ static uint64_t table_entry(uint64_t table, uint32_t pasid)
  * next one.  Returns the fault reason, or VTD_FAULT_NONE.
  */
 typedef enum vtd_fault_reason (*judge)(struct vtd_walk *walk, const uint64_t *words,
+                                       const struct vtd_capabilities *capabilities,
                                        struct vtd_pasid_entry *entry);
 
 static enum vtd_fault_reason judge_root(struct vtd_walk *walk, const uint64_t *words,
+                                        const struct vtd_capabilities *capabilities,
                                         struct vtd_pasid_entry *entry)
 {
+        (void)capabilities;
         (void)entry;
         walk->address = (words[0] & POINTER_MASK) + (uint64_t)(walk->rid & 0x7f) * 32;
         return VTD_FAULT_NONE;
 }
 
 static enum vtd_fault_reason judge_context(struct vtd_walk *walk, const uint64_t *words,
+                                           const struct vtd_capabilities *capabilities,
                                            struct vtd_pasid_entry *entry)
 {
         unsigned size_code = (words[0] >> 9) & 7;
 
+        (void)capabilities;
         (void)entry;
         if (walk->with_pasid && !(words[0] & PASIDE))
                 return VTD_FAULT_CONTEXT_NO_PASID;
@@ -67,43 +70,91 @@ static enum vtd_fault_reason judge_context(struct vtd_walk *walk, const uint64_t
 }
 
 static enum vtd_fault_reason judge_directory(struct vtd_walk *walk, const uint64_t *words,
+                                             const struct vtd_capabilities *capabilities,
                                              struct vtd_pasid_entry *entry)
 {
+        (void)capabilities;
         (void)entry;
         walk->address = table_entry(words[0] & POINTER_MASK, walk->pasid);
         return VTD_FAULT_NONE;
 }
 
+/* What each translation type needs, by the numbers of PGTT. */
+static bool is_offered(const struct vtd_capabilities *capabilities, unsigned type)
+{
+        static const struct {
+                bool exists;
+                uint64_t ecap;
+        } types[8] = {
+                [VTD_PGTT_FIRST_STAGE] = {true, VTD_ECAP_FSTS},
+                [VTD_PGTT_SECOND_STAGE] = {true, VTD_ECAP_SSTS},
+                [VTD_PGTT_NESTED] = {true, VTD_ECAP_NEST},
+                [VTD_PGTT_PASSTHROUGH] = {true, 0},
+        };
+
+        return types[type].exists && (capabilities->ecap & types[type].ecap) == types[type].ecap;
+}
+
+static void take_first_stage(struct vtd_pasid_entry *entry, const uint64_t *words)
+{
+        entry->first_stage_root = words[2] & POINTER_MASK;
+        entry->five_level = (words[2] >> 2) & 1;
+        entry->supervisor = words[2] & BIT(0);
+        entry->write_protect = words[2] & BIT(4);
+        entry->extended_accessed = words[2] & BIT(7);
+}
+
+static void take_second_stage(struct vtd_pasid_entry *entry, const uint64_t *words)
+{
+        entry->second_stage_root = words[0] & POINTER_MASK;
+        entry->second_stage_levels = (unsigned)((words[0] >> 2) & 7) + 2;
+        entry->second_stage_dirty = words[0] & BIT(9);
+}
+
+/*
+ * AW counts for second-stage and nested only: Linux fills it for every type, also where there is no
+ * second stage.
+ */
 static enum vtd_fault_reason judge_pasid(struct vtd_walk *walk, const uint64_t *words,
+                                         const struct vtd_capabilities *capabilities,
                                          struct vtd_pasid_entry *entry)
 {
-        unsigned type = (words[0] >> 6) & 7;
-        unsigned first_stage_levels = (words[2] >> 2) & 3;
+        unsigned type = (words[0] >> 6) & 7, width = (words[0] >> 2) & 7;
+        unsigned first_stage_mode = (words[2] >> 2) & 3;
+        bool first_stage = type == VTD_PGTT_FIRST_STAGE || type == VTD_PGTT_NESTED;
+        bool second_stage = type == VTD_PGTT_SECOND_STAGE || type == VTD_PGTT_NESTED;
 
-        if (type != VTD_PGTT_FIRST_STAGE && type != VTD_PGTT_PASSTHROUGH)
+        if (!is_offered(capabilities, type))
                 return VTD_FAULT_PASID_INVALID;
-        /* Four levels only: five-level paging is not offered. */
-        if (type == VTD_PGTT_FIRST_STAGE && first_stage_levels != 0)
+        if (first_stage && (first_stage_mode > 1 ||
+                            (first_stage_mode == 1 && !(capabilities->cap & VTD_CAP_FS5LP))))
+                return VTD_FAULT_PASID_INVALID;
+        if (second_stage && !(capabilities->cap & BIT(VTD_CAP_SAGAW_SHIFT + width)))
                 return VTD_FAULT_PASID_INVALID;
         *entry = (struct vtd_pasid_entry){
                 .type = type,
                 .domain_id = walk->domain_id,
                 .pasid = walk->pasid,
                 .fpd = walk->fpd,
-                .first_stage_root = type == VTD_PGTT_FIRST_STAGE ? words[2] & POINTER_MASK : 0,
+                .page_walk_snoop = words[1] & BIT(23),
         };
+        if (first_stage)
+                take_first_stage(entry, words);
+        if (second_stage)
+                take_second_stage(entry, words);
         return VTD_FAULT_NONE;
 }
 
 /*
  * Reserved bits include those of capabilities that are never offered: DTE and PRE (no ATS, no page
- * requests), RID_PRIV, SSADE, CD, EMTE and PAT (no memory types), SRE and WPE (no supervisor
- * requests), EAFE.  Ignored are AW (Linux fills it for every type), the rest of the second-stage
- * pointer, and NXE and SMEP, which are obsolete.
+ * requests), RID_PRIV, CD, EMTE and PAT (no memory types).  Bits at or above the width of physical
+ * addresses come on top in the words that hold an address.  Ignored are AW and the second-stage
+ * pointer where the type has no use for them, and NXE and SMEP, which are obsolete.
  */
 static const struct walk_level {
         uint8_t size;
         bool has_fpd;
+        uint8_t addresses; /* bit n: word n holds an address */
         enum vtd_fault_reason access, absent, reserved;
         uint64_t reserved_bits[ENTRY_WORDS];
         judge judge;
@@ -111,32 +162,36 @@ static const struct walk_level {
         /* One half of a root entry: the other half is not this request's. */
         [VTD_WALK_ROOT] = {8,
                            false,
+                           0x1,
                            VTD_FAULT_ROOT_ACCESS,
                            VTD_FAULT_ROOT_ABSENT,
                            VTD_FAULT_ROOT_RESERVED,
-                           {ABOVE_LIMIT | 0xffe},
+                           {0xffe},
                            judge_root},
         [VTD_WALK_CONTEXT] = {32,
                               true,
+                              0x1,
                               VTD_FAULT_CONTEXT_ACCESS,
                               VTD_FAULT_CONTEXT_ABSENT,
                               VTD_FAULT_CONTEXT_RESERVED,
-                              {ABOVE_LIMIT | 0x1fc, ~UINT64_C(0xfffff), ALL, ALL},
+                              {0x1fc, ~UINT64_C(0xfffff), ALL, ALL},
                               judge_context},
         [VTD_WALK_DIRECTORY] = {8,
                                 true,
+                                0x1,
                                 VTD_FAULT_DIRECTORY_ACCESS,
                                 VTD_FAULT_DIRECTORY_ABSENT,
                                 VTD_FAULT_DIRECTORY_RESERVED,
-                                {ABOVE_LIMIT | 0xffc},
+                                {0xffc},
                                 judge_directory},
         [VTD_WALK_PASID] = {64,
                             true,
+                            0x5,
                             VTD_FAULT_PASID_ACCESS,
                             VTD_FAULT_PASID_ABSENT,
                             VTD_FAULT_PASID_RESERVED,
-                            {ABOVE_LIMIT | 0xe20, UINT64_C(0xffffffffff7f0000), ABOVE_LIMIT | 0xf93,
-                             ALL, ALL, ALL, ALL, ALL},
+                            {0xe20, UINT64_C(0xffffffffff7f0000), ~UINT64_C(0x60), ALL, ALL, ALL,
+                             ALL, ALL},
                             judge_pasid},
 };
 
@@ -148,32 +203,46 @@ static const struct optional_bits {
         uint64_t ecap;
 } optional_bits[] = {
         {VTD_WALK_CONTEXT, 0, PASIDE, VTD_ECAP_PASID},
-        {VTD_WALK_PASID, 1, BIT(24), VTD_ECAP_SC}, /* PGSNP */
+        {VTD_WALK_PASID, 0, BIT(9), VTD_ECAP_SSADS},                        /* SSADE */
+        {VTD_WALK_PASID, 1, BIT(24), VTD_ECAP_SC},                          /* PGSNP */
+        {VTD_WALK_PASID, 2, POINTER_MASK | BIT(2) | BIT(3), VTD_ECAP_FSTS}, /* FSPTPTR, FSPM */
+        {VTD_WALK_PASID, 2, BIT(0) | BIT(4), VTD_ECAP_SRS},                 /* SRE, WPE */
+        {VTD_WALK_PASID, 2, BIT(7), VTD_ECAP_EAFS},                         /* EAFE */
 };
 
-static bool has_reserved_bits(enum vtd_walk_level level, const uint64_t *words, uint64_t ecap)
+static bool is_above_limit(const struct vtd_capabilities *capabilities, uint64_t address)
+{
+        return address >> capabilities->host_address_bits != 0;
+}
+
+static bool has_reserved_bits(const struct vtd_capabilities *capabilities,
+                              enum vtd_walk_level level, const uint64_t *words)
 {
         for (unsigned word = 0; word < levels[level].size / sizeof(uint64_t); word++) {
                 uint64_t mask = levels[level].reserved_bits[word];
 
                 for (size_t i = 0; i < VTD_ARRAY_SIZE(optional_bits); i++)
                         if (optional_bits[i].level == level && optional_bits[i].word == word &&
-                            (ecap & optional_bits[i].ecap))
+                            (capabilities->ecap & optional_bits[i].ecap))
                                 mask &= ~optional_bits[i].bits;
                 if (words[word] & mask)
+                        return true;
+                if ((levels[level].addresses & BIT(word)) &&
+                    is_above_limit(capabilities, words[word]))
                         return true;
         }
         return false;
 }
 
-void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, uint32_t pasid)
+void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, bool with_pasid,
+                    uint32_t pasid)
 {
         bool upper_half = rid & 0x80;
 
         *walk = (struct vtd_walk){
                 .level = VTD_WALK_ROOT,
                 .rid = rid,
-                .with_pasid = pasid != VTD_NO_PASID,
+                .with_pasid = with_pasid,
                 .pasid = pasid,
                 .address = (root & POINTER_MASK) + (uint64_t)(rid >> 8) * 16 + (upper_half ? 8 : 0),
         };
@@ -187,14 +256,15 @@ void vtd_walk_aim(struct vtd_walk *walk, uint32_t pasid)
                                 : table_entry(walk->address & POINTER_MASK, pasid);
 }
 
-int vtd_walk_step(struct vtd_walk *walk, const struct vtd_guest *guest, uint64_t ecap,
-                  struct vtd_pasid_entry *entry, enum vtd_fault_reason *reason)
+int vtd_walk_step(struct vtd_walk *walk, const struct vtd_guest *guest,
+                  const struct vtd_capabilities *capabilities, struct vtd_pasid_entry *entry,
+                  enum vtd_fault_reason *reason)
 {
         const struct walk_level *level = &levels[walk->level];
         uint64_t words[ENTRY_WORDS] = {0};
 
         *reason = level->access;
-        if (walk->address & ABOVE_LIMIT ||
+        if (is_above_limit(capabilities, walk->address) ||
             !vtd_guest_read(guest, walk->address, words, level->size))
                 return VTD_WALK_E_REFUSED;
         if (level->has_fpd)
@@ -207,9 +277,9 @@ int vtd_walk_step(struct vtd_walk *walk, const struct vtd_guest *guest, uint64_t
                 walk->domain_id = words[1] & 0xffff;
         }
         *reason = level->reserved;
-        if (has_reserved_bits(walk->level, words, ecap))
+        if (has_reserved_bits(capabilities, walk->level, words))
                 return VTD_WALK_E_REFUSED;
-        *reason = level->judge(walk, words, entry);
+        *reason = level->judge(walk, words, capabilities, entry);
         if (*reason != VTD_FAULT_NONE)
                 return VTD_WALK_E_REFUSED;
         walk->level++;

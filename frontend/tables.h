@@ -2,8 +2,8 @@
 /*
  * The walk from a requester id and a PASID to a PASID-table entry: root, scalable context, PASID directory,
  * PASID table.  Each entry is read once into local memory and judged there; one step reads one
- * entry, so that the caller can bound its work.  The tables below the entry are the host IOMMU's
- * business: nothing here reads a first-stage table.
+ * entry, so that the caller can bound its work.  Nothing here reads the tables below the entry: for
+ * devices of the broker they are the host IOMMU's business, for emulated ones that of dma/.
  */
 #ifndef VTD_FRONTEND_TABLES_H
 #define VTD_FRONTEND_TABLES_H
@@ -11,11 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frontend/capabilities.h"
 #include "frontend/fault.h"
 #include "frontend/guest.h"
-
-/* Physical addresses at or above 2^this are reserved in every entry: x86's own limit. */
-#define VTD_PHYSICAL_ADDRESS_BITS 52u
 
 /* Entries of one PASID table, which is what one entry of the PASID directory stands for. */
 #define VTD_PASID_TABLE_BITS 6u
@@ -23,6 +21,8 @@
 
 enum vtd_translation_type {
         VTD_PGTT_FIRST_STAGE = 1,
+        VTD_PGTT_SECOND_STAGE = 2,
+        VTD_PGTT_NESTED = 3,
         VTD_PGTT_PASSTHROUGH = 4,
 };
 
@@ -32,7 +32,17 @@ struct vtd_pasid_entry {
         uint16_t domain_id;
         uint32_t pasid; /* under which it was found: RID_PASID for requests without PASID */
         bool fpd;       /* the OR of all FPD bits on the way */
-        uint64_t first_stage_root; /* 0 for pass-through */
+        /* First-stage and nested, else 0. */
+        uint64_t first_stage_root;
+        bool five_level;        /* FSPM */
+        bool supervisor;        /* SRE */
+        bool write_protect;     /* WPE */
+        bool extended_accessed; /* EAFE */
+        /* Second-stage and nested, else 0. */
+        uint64_t second_stage_root;
+        unsigned second_stage_levels; /* AW: 3, 4 or 5 */
+        bool second_stage_dirty;      /* SSADE */
+        bool page_walk_snoop;         /* PWSNP */
 };
 
 enum vtd_walk_level {
@@ -64,10 +74,11 @@ enum {
 };
 
 /*
- * Prepares a walk below the latched root pointer @root, for requests of @rid with @pasid or, when
- * that is VTD_NO_PASID, without one.
+ * Prepares a walk below the latched root pointer @root, for requests of @rid with @pasid or, unless
+ * @with_pasid, without one.
  */
-void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, uint32_t pasid);
+void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, bool with_pasid,
+                    uint32_t pasid);
 
 /*
  * Aims a walk that has come to the PASID directory at another @pasid below walk->pasids, or one that
@@ -76,10 +87,11 @@ void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, uint32_t
 void vtd_walk_aim(struct vtd_walk *walk, uint32_t pasid);
 
 /*
- * Reads and judges one entry; @ecap is what the guest was offered.
+ * Reads and judges one entry by what the guest was offered.
  * Returns 0 with *@entry; VTD_WALK_E_MORE; VTD_WALK_E_ABSENT or _REFUSED with *@reason.
  */
-int vtd_walk_step(struct vtd_walk *walk, const struct vtd_guest *guest, uint64_t ecap,
-                  struct vtd_pasid_entry *entry, enum vtd_fault_reason *reason);
+int vtd_walk_step(struct vtd_walk *walk, const struct vtd_guest *guest,
+                  const struct vtd_capabilities *capabilities, struct vtd_pasid_entry *entry,
+                  enum vtd_fault_reason *reason);
 
 #endif

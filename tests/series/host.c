@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct vtd_frontend_config with_1gib = {
-        .first_stage_1gib = true,
-        .fault_records = 1,
-        .address_bits = 48,
-};
+static struct vtd_frontend_config with_1gib(void)
+{
+        struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
+
+        config.first_stage_1gib = true;
+        return config;
+}
 
 static void refused_with(struct series *series, const char *reason)
 {
@@ -36,9 +38,10 @@ static void without_vtd(struct series *series)
 
 static void large_pages_are_kept(struct series *series)
 {
+        const struct vtd_frontend_config config = with_1gib();
         struct machine machine;
 
-        machine_start(series, &machine, SERIES_BLUE, &with_1gib);
+        machine_start(series, &machine, SERIES_BLUE, &config);
         IS(series, machine_plug(&machine, 0), 0);
         IS(series, strcmp(machine.warnings, ""), 0);
         machine_stop(&machine);
@@ -47,9 +50,10 @@ static void large_pages_are_kept(struct series *series)
 /* The refusal is the frontend's own, so the broker must have been told to take the device back. */
 static void large_pages_are_absent(struct series *series)
 {
+        const struct vtd_frontend_config config = with_1gib();
         struct machine machine, other;
 
-        machine_start(series, &machine, SERIES_BLUE, &with_1gib);
+        machine_start(series, &machine, SERIES_BLUE, &config);
         IS(series, machine_plug(&machine, 0), -ENOTSUP);
         IS(series, strstr(machine.warnings, "first-stage 1 GiB pages") != NULL, true);
         IS(series, strstr(machine.warnings, "edu0") != NULL, true);

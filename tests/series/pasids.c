@@ -68,11 +68,11 @@ static void flush(struct machine *machine, uint32_t pasid, uint16_t domain)
 /* One device with PASIDs enabled, its requests without PASID on a table of PAGE_A. */
 static void bring_up(struct series *series, struct machine *machine)
 {
-        const struct vtd_frontend_config config = {
-                .pasid_bits = 12, .fault_records = 1, .address_bits = 48};
+        struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
         uint64_t context = CONTEXT_TABLE + (series_rid(DEVICE) & 0x7fu) * 32u;
         unsigned bits = 0;
 
+        config.pasid_bits = 12;
         machine_start(series, machine, SERIES_PASIDS, &config);
         IS(series, machine_plug(machine, DEVICE), 0);
         IS(series, vmm_map_memory(machine->vmm), 0);

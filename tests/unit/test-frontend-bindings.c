@@ -674,38 +674,6 @@ static void test_a_hot_plugged_device_is_bound_by_tables_that_are_there(void **s
         assert_attach(guest, 1, 1, VTD_ATTACH_FIRST_STAGE, TABLE_A);
 }
 
-static void test_plug_refuses_what_the_host_cannot_keep_of_a_promise(void **state)
-{
-        const struct vtd_frontend_config config = {.first_stage_1gib = true,
-                                                   .snoop_control = true,
-                                                   .fault_records = 1,
-                                                   .address_bits = 48};
-        static const struct {
-                uint64_t cap, ecap;
-                int result;
-        } cases[] = {
-                {VTD_CAP_FS1GP | 47 << 16, 0, -ENOTSUP},
-                {47 << 16, VTD_ECAP_SC, -ENOTSUP},
-                {VTD_CAP_FS1GP | 46 << 16, VTD_ECAP_SC, -ENOTSUP},
-                {VTD_CAP_FS1GP | 47 << 16, VTD_ECAP_SC, 0},
-        };
-        struct guest *guest = *state;
-
-        guest_configure(guest, &config, 7);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
-                enum vtd_frontend_binding binding;
-
-                guest->broker->cap = cases[i].cap;
-                guest->broker->ecap = cases[i].ecap;
-                guest->lines = 0;
-                assert_int_equal(vtd_frontend_plug(guest->unit, "nic0", RID_A), cases[i].result);
-                assert_int_equal(guest->lines, cases[i].result != 0);
-                assert_int_equal(vtd_frontend_get_binding(guest->unit, RID_A, &binding),
-                                 cases[i].result == 0 ? 0 : -ENODEV);
-        }
-        assert_int_equal(guest->broker->unplugs, 3);
-}
-
 static void test_plug_checks_its_arguments(void **state)
 {
         static const char *const names[] = {"", "nic/0", "nic 0",
@@ -1051,7 +1019,6 @@ int main(void)
                 TEST(test_joining_a_table_under_another_domain_id_flushes_it),
                 TEST(test_a_reset_forgets_an_attach_that_waits_for_the_flush),
                 TEST(test_a_hot_plugged_device_is_bound_by_tables_that_are_there),
-                TEST(test_plug_refuses_what_the_host_cannot_keep_of_a_promise),
                 TEST(test_plug_checks_its_arguments),
                 TEST(test_a_refused_plug_says_why),
                 TEST(test_waiting_calls_are_busy_while_a_request_is_outstanding),

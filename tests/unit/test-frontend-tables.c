@@ -5,7 +5,8 @@
 #include "frontend/tables.h"
 #include "shared/checked.h"
 
-#define ECAP_NONE 0
+/* First-stage only, with nothing optional. */
+#define ECAP_NONE VTD_ECAP_FSTS
 
 struct outcome {
         int result;
@@ -17,15 +18,17 @@ struct outcome {
 
 static struct outcome walk_rid(struct guest *guest, uint64_t root, unsigned rid, uint64_t ecap)
 {
+        const struct vtd_capabilities capabilities = {.ecap = ecap | ECAP_NONE,
+                                                      .host_address_bits = 52};
         struct outcome outcome = {.result = VTD_WALK_E_MORE};
         struct vtd_walk walk;
 
-        vtd_walk_begin(&walk, root, (uint16_t)rid, VTD_NO_PASID);
+        vtd_walk_begin(&walk, root, (uint16_t)rid, false, 0);
         while (outcome.result == VTD_WALK_E_MORE) {
                 uint64_t reads = guest->reads;
 
                 outcome.steps++;
-                outcome.result = vtd_walk_step(&walk, &guest->unit->engine.guest, ecap,
+                outcome.result = vtd_walk_step(&walk, &guest->unit->engine.guest, &capabilities,
                                                &outcome.entry, &outcome.reason);
                 assert_true(guest->reads - reads <= 1);
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libvtd-frontend: a virtual Intel IOMMU (VT-d, scalable mode, first-stage translation) for an
- * unprivileged VMM, whose passthrough devices are reached through vtd-broker only.
+ * libvtd-frontend: a virtual Intel IOMMU (VT-d, scalable mode) for an unprivileged VMM, whose
+ * passthrough devices are reached through vtd-broker only.
  *
  * The library has no threads, no signal handlers and no event loop.  The VMM
  *   1. creates the unit, gives it guest-memory access and interrupt callbacks,
@@ -10,8 +10,9 @@
  *   4. calls vtd_frontend_run() after each register write and whenever the descriptor of
  *      vtd_frontend_get_fd() is readable, until it says VTD_FRONTEND_IDLE.
  *
- * Threads: calls on one unit must not overlap; the VMM's lock around its device model is enough.
- * Callbacks are made from inside calls on the unit and must not call back into it.
+ * Threads: calls on one unit must not overlap, except those of vtd/dma.h; the VMM's lock around its
+ * device model is enough.  Callbacks are made from inside calls on the unit: they must not call back
+ * into it, nor wait for a thread that is inside a call on it.
  *
  * Errors: 0; a positive VTD_FRONTEND_* outcome named at the function; a negative errno for the
  * unexpected.  Whatever a guest writes never makes a call fail: a guest's mistakes become VT-d
@@ -52,6 +53,14 @@ struct vtd_frontend_callbacks {
          */
         int (*read_memory)(void *opaque, uint64_t gpa, void *data, size_t size);
         int (*write_memory)(void *opaque, uint64_t gpa, const void *data, size_t size);
+        /*
+         * Compare the 8 bytes at @gpa (a multiple of 8) with @expected and, if equal, replace them
+         * with @desired, as one atomic access; *@found is what was there.  Returns as read_memory.
+         * Accessed and dirty bits are set with it, in the tables of emulated devices: may be NULL
+         * when there are none.
+         */
+        int (*compare_exchange)(void *opaque, uint64_t gpa, uint64_t expected, uint64_t desired,
+                                uint64_t *found);
         /* Deliver a message-signalled interrupt: the 32-bit @data written to @address. */
         void (*send_message)(void *opaque, uint64_t address, uint32_t data);
         /* One line without newline; may be NULL. */
@@ -65,20 +74,65 @@ struct vtd_frontend_callbacks {
         void (*broker_lost)(void *opaque);
 };
 
-/* What the guest is offered; checked against the host at every plug. */
+/* Widths of second-stage tables that a unit can offer: the bits of CAP.SAGAW. */
+#define VTD_FRONTEND_WIDTH_39 0x2u /* 39 bits, three levels */
+#define VTD_FRONTEND_WIDTH_48 0x4u
+#define VTD_FRONTEND_WIDTH_57 0x8u
+
+/*
+ * What the guest is offered.  For devices of the broker it is checked against the host at every
+ * plug; they need first_stage and caching_mode, so that the guest announces every change of its
+ * tables.  Second-stage and nested translation serve emulated devices only (vtd/dma.h).
+ */
 struct vtd_frontend_config {
-        bool first_stage_1gib;  /* CAP.FS1GP */
-        bool snoop_control;     /* ECAP.SC */
-        unsigned pasid_bits;    /* 0: no ECAP.PASID; 1 to 20: ECAP.PSS + 1 */
-        unsigned fault_records; /* CAP.NFR + 1: 1 to 8 */
-        unsigned address_bits;  /* CAP.MGAW + 1, the guest's DMA address width: 39 to 48 */
+        bool first_stage;         /* ECAP.FSTS */
+        bool first_stage_1gib;    /* CAP.FS1GP; needs first_stage */
+        bool first_stage_5level;  /* CAP.FS5LP; needs first_stage */
+        bool supervisor_requests; /* ECAP.SRS: SRE and WPE of PASID-table entries; the same */
+        bool extended_accessed;   /* ECAP.EAFS: EAFE of PASID-table entries; the same */
+
+        unsigned second_stage_widths; /* CAP.SAGAW; 0: no second stage (ECAP.SSTS) */
+        bool second_stage_dirty;      /* ECAP.SSADS: accessed and dirty bits; needs a width */
+        bool nested;                  /* ECAP.NEST; needs first_stage and a width */
+
+        bool caching_mode;            /* CAP.CM */
+        bool snoop_control;           /* ECAP.SC */
+        bool interrupt_remapping;     /* ECAP.IR */
+        bool extended_interrupt_mode; /* ECAP.EIM; needs interrupt_remapping */
+
+        unsigned pasid_bits;        /* 0: no ECAP.PASID; 1 to 20: ECAP.PSS + 1 */
+        unsigned fault_records;     /* CAP.NFR + 1: 1 to 222, which is what fits into the page */
+        unsigned address_bits;      /* CAP.MGAW + 1, the guest's DMA address width: 39 to 48, ... */
+                                    /* ... to 57 with five-level tables of either stage */
+        unsigned host_address_bits; /* guest-physical addresses have as many: 32 to 52 */
+        uint64_t register_base;     /* guest-physical address of the register page */
 };
+
+#define VTD_FRONTEND_REGISTER_BASE UINT64_C(0xfed90000) /* where chipsets have their first unit */
 
 /* A configuration that every nested-capable host supports. */
 #define VTD_FRONTEND_CONFIG_DEFAULT                                                                \
         {                                                                                          \
-                .first_stage_1gib = false, .snoop_control = false, .pasid_bits = 0,                \
-                .fault_records = 1, .address_bits = 48,                                            \
+                .first_stage = true, .caching_mode = true, .fault_records = 1, .address_bits = 48, \
+                .host_address_bits = 52, .register_base = VTD_FRONTEND_REGISTER_BASE,              \
+        }
+
+/* First-stage translation with everything that Linux makes use of, for devices of the broker. */
+#define VTD_FRONTEND_CONFIG_FIRST_STAGE                                                            \
+        {                                                                                          \
+                .first_stage = true, .first_stage_1gib = true, .caching_mode = true,               \
+                .snoop_control = true, .pasid_bits = 20, .fault_records = 1, .address_bits = 48,   \
+                .host_address_bits = 52, .register_base = VTD_FRONTEND_REGISTER_BASE,              \
+        }
+
+/* The same with 48-bit second-stage and nested translation, which emulated devices can use. */
+#define VTD_FRONTEND_CONFIG_NESTED                                                                 \
+        {                                                                                          \
+                .first_stage = true, .first_stage_1gib = true,                                     \
+                .second_stage_widths = VTD_FRONTEND_WIDTH_48, .nested = true,                      \
+                .caching_mode = true, .snoop_control = true, .pasid_bits = 20, .fault_records = 1, \
+                .address_bits = 48, .host_address_bits = 52,                                       \
+                .register_base = VTD_FRONTEND_REGISTER_BASE,                                       \
         }
 
 /*
@@ -142,8 +196,9 @@ int vtd_frontend_connect_fd(struct vtd_frontend *frontend, int fd,
  * id @rid (bus << 8 | devfn).  It ends blocked; run() then attaches it as the guest's tables and
  * GSTS.TES ask.  Waits for the broker.  Use @rid to name the device in later calls.
  * Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -EEXIST when @rid is taken; -EINVAL for a name that
- * no device can have; -ENOTSUP when the guest was promised what this device's host IOMMU lacks
- * (first-stage 1 GiB pages, address width, PASID bits: the log says which); -ENOSPC.
+ * no device can have, or a unit without first-stage translation or caching mode; -ENOTSUP when the
+ * guest was promised what this device's host IOMMU lacks (first-stage 1 GiB pages or five levels,
+ * SRS, EAFS, snoop control, address width, PASID bits: the log says which); -ENOSPC.
  *
  * A device without PASIDs, of itself or because the tenant's policy grants none, can be plugged
  * whatever PASID bits the guest was promised: no request with PASID passes the host's IOMMU, and
@@ -241,7 +296,7 @@ struct vtd_frontend_stats {
         uint32_t last_sequence; /* of the last record sent */
 };
 
-void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats);
+void vtd_frontend_get_stats(struct vtd_frontend *frontend, struct vtd_frontend_stats *stats);
 
 #pragma GCC visibility pop
 
