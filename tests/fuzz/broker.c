@@ -4,13 +4,16 @@
 
 #include <string.h>
 
+#include "frontend/capabilities.h"
 #include "shared/checked.h"
 #include "tests/fuzz/fuzz.h"
 
-/* Tables are named by their root, so that equal roots share a handle. */
-static uint64_t table_of(uint64_t root)
+/* Attachments that ask for the same share a table, as they do in the broker. */
+static uint64_t table_of(const struct vtd_attach_request *request)
 {
-        return 0x700000000 | root >> VTD_PAGE_SHIFT;
+        if (request->mode != VTD_ATTACH_FIRST_STAGE)
+                return 0;
+        return request->root | (request->address_width == 57 ? 0x300 : 0x100) | request->flags;
 }
 
 const struct fuzz_attachment *fuzz_broker_find(const struct fuzz_broker *broker, uint64_t device,
@@ -106,7 +109,9 @@ static void attach(struct fuzz_broker *broker, const struct vtd_attach_request *
                 .pasid = request->pasid,
                 .mode = request->mode,
                 .root = request->root,
-                .table = request->mode == VTD_ATTACH_FIRST_STAGE ? table_of(request->root) : 0,
+                .table = table_of(request),
+                .address_width = request->address_width,
+                .flags = request->flags,
         };
         for (size_t i = 0; i < broker->count; i++)
                 pasids += broker->attachments[i].pasid != VTD_NO_PASID;
@@ -120,8 +125,10 @@ static void judge_attach(const struct fuzz_broker *broker, const struct vtd_atta
         FUZZ_REQUIRE(is_plugged(broker, request->device));
         FUZZ_REQUIRE(vtd_is_page_aligned(request->root) && request->root >> 52 == 0);
         FUZZ_REQUIRE(first_stage || request->root == 0);
-        FUZZ_REQUIRE(request->address_width == (first_stage ? 48 : 0));
-        FUZZ_REQUIRE(request->flags == 0);
+        FUZZ_REQUIRE(first_stage ? request->address_width == 48 ||
+                                           request->address_width == broker->guest_address_width
+                                 : request->address_width == 0);
+        FUZZ_REQUIRE((request->flags & ~(first_stage ? broker->guest_flags : 0)) == 0);
         FUZZ_REQUIRE(request->pasid >> broker->guest_pasid_bits == 0);
         if (request->mode == VTD_ATTACH_BLOCKED)
                 FUZZ_REQUIRE(fuzz_broker_find(broker, request->device, request->pasid));
@@ -130,6 +137,8 @@ static void judge_attach(const struct fuzz_broker *broker, const struct vtd_atta
 static void judge_invalidate(const struct fuzz_broker *broker,
                              const struct vtd_invalidate_request *request)
 {
+        unsigned width = request->table & 0x200 ? 57 : 48;
+
         FUZZ_REQUIRE(fuzz_broker_uses(broker, request->table));
         FUZZ_REQUIRE(request->count >= 1 && request->count <= VTD_LIMIT_INVALIDATE_ENTRIES);
         for (size_t i = 0; i < request->count; i++) {
@@ -140,9 +149,9 @@ static void judge_invalidate(const struct fuzz_broker *broker,
                         continue;
                 }
                 FUZZ_REQUIRE(vtd_is_page_aligned(entry->address));
-                FUZZ_REQUIRE(entry->pages <= UINT64_C(1) << 36);
+                FUZZ_REQUIRE(entry->pages <= UINT64_C(1) << (width - VTD_PAGE_SHIFT));
                 FUZZ_REQUIRE(vtd_range_within(entry->address, entry->pages * VTD_PAGE_SIZE,
-                                              UINT64_C(1) << 48));
+                                              UINT64_C(1) << width));
         }
 }
 
@@ -230,8 +239,7 @@ static void carry_out(struct fuzz_broker *broker, struct vtd_reply *reply)
                 reply->map_memory.mapping = 0x33;
         } else if (request->type == VTD_REQUEST_ATTACH) {
                 attach(broker, &request->attach);
-                if (request->attach.mode == VTD_ATTACH_FIRST_STAGE && !broker->no_table)
-                        reply->attach.table = table_of(request->attach.root);
+                reply->attach.table = broker->no_table ? 0 : table_of(&request->attach);
         } else if (request->type == VTD_REQUEST_INVALIDATE) {
                 broker->invalidated(broker->opaque, &request->invalidate);
         }
@@ -284,6 +292,7 @@ struct fuzz_broker *fuzz_broker_new(void)
         broker->modes = 7;
         broker->pasids = 8;
         broker->pasid_bits = 20;
-        broker->cap = UINT64_C(47) << 16;
+        broker->guest_address_width = 48;
+        broker->cap = UINT64_C(56) << VTD_CAP_MGAW_SHIFT;
         return broker;
 }

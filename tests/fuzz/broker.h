@@ -17,7 +17,9 @@ struct fuzz_attachment {
         uint64_t device;
         uint32_t pasid;
         enum vtd_attach_mode mode; /* never blocked: what is blocked is not kept */
-        uint64_t root, table;      /* first-stage, else 0 */
+        /* First-stage, else 0. */
+        uint64_t root, table;
+        uint32_t address_width, flags;
 };
 
 struct fuzz_broker {
@@ -32,7 +34,9 @@ struct fuzz_broker {
         uint32_t modes, pasids;        /* of HelloReply */
         uint32_t pasid_bits;           /* of devices that are plugged from now on */
         uint64_t cap, ecap;
-        unsigned guest_pasid_bits; /* what the guest was promised */
+        /* What the guest was promised. */
+        unsigned guest_pasid_bits, guest_address_width;
+        uint32_t guest_flags;
 
         /* Called before each request is looked at, and before an answer is given. */
         void (*before)(void *opaque);

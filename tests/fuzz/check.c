@@ -8,46 +8,64 @@
 #include "tests/fuzz/fuzz.h"
 
 /*
- * For each dword that is not constant: the bits that can be other than 0, those that a guest's write
- * of it can change, and up to two other dwords with the bits that the same write can change there.
- * All other registers are constant.
+ * For each dword that is not constant: what must have been offered for it to exist, the bits that can
+ * be other than 0, those that a guest's write of it can change, and another dword with the bits that
+ * the same write can change there.  All other registers are constant.
  */
+enum offer {
+        ALWAYS,
+        WITH_IR,  /* interrupt remapping */
+        WITH_EIM, /* extended interrupt mode */
+};
+
 static const struct register_shape {
         uint16_t offset;
+        enum offer offer;
         uint32_t possible, written;
         uint16_t other;
         uint32_t other_written;
 } shapes[] = {
-        {VTD_REG_GCMD, 0, 0, VTD_REG_GSTS, VTD_GCMD_SRTP},
-        {VTD_REG_GSTS, VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE, 0, 0, 0},
-        {VTD_REG_RTADDR, 0xfffffc00, 0xfffffc00, 0, 0},
-        {VTD_REG_RTADDR + 4, 0xffffffff, 0xffffffff, 0, 0},
-        {VTD_REG_CCMD + 4, 0x60000000, 0x60000000, 0, 0},
-        {VTD_REG_FSTS, 0x0000ff13, 0x11, VTD_REG_FECTL, VTD_ECTL_IP},
-        {VTD_REG_FECTL, VTD_ECTL_IM | VTD_ECTL_IP, VTD_ECTL_IM | VTD_ECTL_IP, 0, 0},
-        {VTD_REG_FEDATA, 0x0000ffff, 0x0000ffff, 0, 0},
-        {VTD_REG_FEADDR, 0xfffffffc, 0xfffffffc, 0, 0},
-        {VTD_REG_IQH, 0x0007fff0, 0, 0, 0},
-        {VTD_REG_IQT, 0x0007fff0, 0x0007fff0, 0, 0},
-        {VTD_REG_IQA, 0xfffff807, 0xfffff807, 0, 0},
-        {VTD_REG_IQA + 4, 0xffffffff, 0xffffffff, 0, 0},
-        {VTD_REG_ICS, 0x1, 0x1, VTD_REG_IECTL, VTD_ECTL_IP},
-        {VTD_REG_IECTL, VTD_ECTL_IM | VTD_ECTL_IP, VTD_ECTL_IM | VTD_ECTL_IP, 0, 0},
-        {VTD_REG_IEDATA, 0x0000ffff, 0x0000ffff, 0, 0},
-        {VTD_REG_IEADDR, 0xfffffffc, 0xfffffffc, 0, 0},
-        {VTD_REG_IQERCD, 0x0000000f, 0, 0, 0},
-        {VTD_REG_IOTLB + 4, 0x3003ffff, 0x3003ffff, 0, 0},
+        {VTD_REG_GCMD, ALWAYS, 0, 0, VTD_REG_GSTS, VTD_GCMD_SRTP},
+        {VTD_REG_GSTS, ALWAYS, VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE, 0, 0, 0},
+        {VTD_REG_RTADDR, ALWAYS, 0xfffffc00, 0xfffffc00, 0, 0},
+        {VTD_REG_RTADDR + 4, ALWAYS, 0xffffffff, 0xffffffff, 0, 0},
+        {VTD_REG_CCMD + 4, ALWAYS, 0x60000000, 0x60000000, 0, 0},
+        {VTD_REG_FSTS, ALWAYS, 0x0000ff13, 0x11, VTD_REG_FECTL, VTD_ECTL_IP},
+        {VTD_REG_FECTL, ALWAYS, 0xc0000000, 0xc0000000, 0, 0},
+        {VTD_REG_FEDATA, ALWAYS, 0x0000ffff, 0x0000ffff, 0, 0},
+        {VTD_REG_FEADDR, ALWAYS, 0xfffffffc, 0xfffffffc, 0, 0},
+        {VTD_REG_FEUADDR, WITH_EIM, 0xffffffff, 0xffffffff, 0, 0},
+        {VTD_REG_IQH, ALWAYS, 0x0007fff0, 0, 0, 0},
+        {VTD_REG_IQT, ALWAYS, 0x0007fff0, 0x0007fff0, 0, 0},
+        {VTD_REG_IQA, ALWAYS, 0xfffff807, 0xfffff807, 0, 0},
+        {VTD_REG_IQA + 4, ALWAYS, 0xffffffff, 0xffffffff, 0, 0},
+        {VTD_REG_ICS, ALWAYS, 0x1, 0x1, VTD_REG_IECTL, VTD_ECTL_IP},
+        {VTD_REG_IECTL, ALWAYS, 0xc0000000, 0xc0000000, 0, 0},
+        {VTD_REG_IEDATA, ALWAYS, 0x0000ffff, 0x0000ffff, 0, 0},
+        {VTD_REG_IEADDR, ALWAYS, 0xfffffffc, 0xfffffffc, 0, 0},
+        {VTD_REG_IEUADDR, WITH_EIM, 0xffffffff, 0xffffffff, 0, 0},
+        {VTD_REG_IQERCD, ALWAYS, 0x0000000f, 0, 0, 0},
+        {VTD_REG_IRTA, WITH_EIM, 0xfffff80f, 0xfffff80f, 0, 0},
+        {VTD_REG_IRTA, WITH_IR, 0xfffff00f, 0xfffff00f, 0, 0},
+        {VTD_REG_IRTA + 4, WITH_IR, 0xffffffff, 0xffffffff, 0, 0},
+        {VTD_REG_IOTLB + 4, ALWAYS, 0x3003ffff, 0x3003ffff, 0, 0},
 };
 
 static uint32_t get32(const struct fuzz_unit *fuzz, uint64_t offset)
 {
-        return (uint32_t)vtd_frontend_read(fuzz->unit, offset, 4);
+        return vtd_registers_get32(&fuzz->unit->engine.registers, (unsigned)offset);
 }
 
-static const struct register_shape *find_shape(uint64_t offset)
+static const struct register_shape *find_shape(const struct fuzz_unit *fuzz, uint64_t offset)
 {
+        const bool offered[] = {
+                [ALWAYS] = true,
+                [WITH_IR] = fuzz->config.interrupt_remapping,
+                [WITH_EIM] = fuzz->config.extended_interrupt_mode,
+        };
+
         for (size_t i = 0; i < VTD_ARRAY_SIZE(shapes); i++)
-                if (shapes[i].offset == offset)
+                if (shapes[i].offset == offset && offered[shapes[i].offer])
                         return &shapes[i];
         return NULL;
 }
@@ -63,22 +81,34 @@ static unsigned record_dword(const struct fuzz_unit *fuzz, uint64_t offset)
 
 static uint64_t expected_cap(const struct vtd_frontend_config *config)
 {
-        /* ND, CM, ZLR, FRO, PSI, MAMV, DWD, DRD, ESIRTPS, ESRTPS. */
-        return 0x6 | 0x80 | UINT64_C(1) << 22 | UINT64_C(0x22) << 24 | UINT64_C(1) << 39 |
+        bool second_stage = config->second_stage_widths != 0;
+
+        /* ND, ZLR, FRO, PSI, MAMV, DWD, DRD, ESIRTPS, ESRTPS. */
+        return 0x6 | UINT64_C(1) << 22 | UINT64_C(0x22) << 24 | UINT64_C(1) << 39 |
                UINT64_C(18) << 48 | UINT64_C(3) << 54 | UINT64_C(3) << 62 |
-               (uint64_t)(config->address_bits - 1) << 16 |
+               (uint64_t)config->caching_mode << 7 | (uint64_t)config->second_stage_widths << 8 |
+               (uint64_t)(config->address_bits - 1) << 16 | (uint64_t)(second_stage ? 3 : 0) << 34 |
                (uint64_t)(config->fault_records - 1) << 40 |
-               (uint64_t)config->first_stage_1gib << 56;
+               (uint64_t)config->first_stage_1gib << 56 |
+               (uint64_t)config->first_stage_5level << 60;
 }
 
 static uint64_t expected_ecap(const struct vtd_frontend_config *config)
 {
-        /* C, QI, PT, IRO, SMTS, FSTS, SMPWCS, RPS. */
-        uint64_t ecap = 0x43 | UINT64_C(0xf) << 8 | UINT64_C(1) << 43 | UINT64_C(7) << 47;
+        /* C, QI, PT, IRO, SMTS, SMPWCS, RPS. */
+        uint64_t ecap = 0x43 | UINT64_C(0xf) << 8 | UINT64_C(1) << 43 | UINT64_C(3) << 48;
 
         if (config->pasid_bits > 0)
                 ecap |= UINT64_C(1) << 40 | (uint64_t)(config->pasid_bits - 1) << 35;
-        return ecap | (uint64_t)config->snoop_control << 7;
+        if (config->interrupt_remapping)
+                ecap |= 0xf00008;
+        return ecap | (uint64_t)config->extended_interrupt_mode << 4 |
+               (uint64_t)config->snoop_control << 7 | (uint64_t)config->nested << 26 |
+               (uint64_t)config->supervisor_requests << 31 |
+               (uint64_t)config->extended_accessed << 34 |
+               (uint64_t)config->second_stage_dirty << 45 |
+               (uint64_t)(config->second_stage_widths != 0) << 46 |
+               (uint64_t)config->first_stage << 47;
 }
 
 static void check_reserved(const struct fuzz_unit *fuzz)
@@ -94,7 +124,7 @@ static void check_reserved(const struct fuzz_unit *fuzz)
 
                 if (value == 0)
                         continue;
-                shape = find_shape(offset);
+                shape = find_shape(fuzz, offset);
                 if (shape)
                         FUZZ_REQUIRE((value & ~shape->possible) == 0);
                 else
@@ -152,7 +182,7 @@ void fuzz_check_registers(const struct fuzz_unit *fuzz)
 /* What a write of the dword at @offset can change in the one at @changed. */
 static uint32_t changeable(const struct fuzz_unit *fuzz, uint64_t offset, uint64_t changed)
 {
-        const struct register_shape *shape = find_shape(offset);
+        const struct register_shape *shape = find_shape(fuzz, offset);
 
         if (record_dword(fuzz, offset) == 3) {
                 if (changed == VTD_REG_FSTS)
@@ -204,6 +234,8 @@ static void check_binding(const struct fuzz_unit *fuzz, const struct vtd_binding
         }
         FUZZ_REQUIRE(attachment->mode == binding->current.mode);
         FUZZ_REQUIRE(attachment->root == binding->current.root);
+        FUZZ_REQUIRE(attachment->address_width == binding->current.address_width);
+        FUZZ_REQUIRE(attachment->flags == binding->current.flags);
         FUZZ_REQUIRE(attachment->table == binding->table);
 }
 

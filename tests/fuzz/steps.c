@@ -38,6 +38,7 @@ static const uint16_t offsets[] = {
         VTD_REG_IQT,       VTD_REG_FSTS,      VTD_REG_FECTL,      VTD_REG_FEDATA, VTD_REG_FEADDR,
         VTD_REG_FEUADDR,   VTD_REG_ICS,       VTD_REG_IECTL,      VTD_REG_IEDATA, VTD_REG_IEADDR,
         VTD_REG_FRCD + 12, VTD_REG_FRCD + 28, VTD_REG_CCMD,       VTD_REG_IOTLB,  VTD_REG_IQERCD,
+        VTD_REG_IEUADDR,   VTD_REG_IRTA,      VTD_REG_IRTA + 4,
 };
 
 /* A register that means something, aligned to the access; or any offset and size. */
@@ -254,6 +255,8 @@ void fuzz_step_entry(struct fuzz_unit *fuzz, const struct fuzz_step *step)
         uint64_t directory = fuzz_directory_gpa(device);
         uint64_t rid_pasid = step->b & 0x100 ? pasid : 0;
         uint64_t first_stage = FUZZ_FIRST_STAGE + (step->d & 3) * VTD_PAGE_SIZE;
+        /* SRE, FSPM, WPE, EAFE: now and then what was not offered. */
+        uint64_t attributes = step->b & 0x200 ? step->d >> 24 & 0x97 : 0;
         const struct {
                 uint64_t gpa, value;
         } parts[] = {
@@ -265,7 +268,7 @@ void fuzz_step_entry(struct fuzz_unit *fuzz, const struct fuzz_step *step)
                  directory | (uint64_t)(step->b >> 3 & 7) << 9 | (step->b & 0x40 ? 0 : 8) | 1},
                 {directory + (uint64_t)(pasid >> 6) * 8, table | 1},
                 {table + (uint64_t)(pasid & 63) * 64 + 8, step->d >> 2 & 3},
-                {table + (uint64_t)(pasid & 63) * 64 + 16, type == 1 ? first_stage : 0},
+                {table + (uint64_t)(pasid & 63) * 64 + 16, type & 1 ? first_stage | attributes : 0},
                 {table + (uint64_t)(pasid & 63) * 64, type ? 1 | 2 << 2 | type << 6 : 0},
         };
 

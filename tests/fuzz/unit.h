@@ -63,6 +63,7 @@ struct fuzz_unit {
         size_t demands_count;
         struct fuzz_demand demands[FUZZ_DEMANDS_MAX];
 
+        size_t checks;
         uint32_t command; /* sticky GCMD bits as the guest's driver keeps them */
         uint32_t tail;    /* of a driver that queues */
         uint32_t before[VTD_FRONTEND_REGISTER_PAGE_SIZE / 4]; /* registers, for check.c */
