@@ -44,7 +44,9 @@
 
 enum vtd_fault_reason {
         VTD_FAULT_NONE = 0,
+        VTD_FAULT_INTERRUPT_REQUEST = 0x29,
         VTD_FAULT_ROOT_REGISTER = 0x30,
+        VTD_FAULT_ROOT_LEGACY_PASID = 0x31,
         VTD_FAULT_ROOT_ACCESS = 0x38,
         VTD_FAULT_ROOT_ABSENT = 0x39,
         VTD_FAULT_ROOT_RESERVED = 0x3a,
@@ -79,6 +81,7 @@ enum vtd_fault_reason {
         VTD_FAULT_SECOND_STAGE_UPDATE = 0x7d,
         VTD_FAULT_NOT_CANONICAL = 0x80,
         VTD_FAULT_USER_DENIED = 0x81,
+        VTD_FAULT_ADDRESS_WIDTH = 0x83,
         VTD_FAULT_SECOND_STAGE_RANGE = 0x84,
         VTD_FAULT_WRITE_DENIED = 0x85,
         VTD_FAULT_READ_DENIED = 0x86,

@@ -149,7 +149,7 @@ struct vtd_frontend *vtd_frontend_free(struct vtd_frontend *frontend);
 
 enum {
         VTD_FRONTEND_IDLE = 0,
-        VTD_FRONTEND_PENDING = 1, /* run: the budget is spent, call again */
+        VTD_FRONTEND_PENDING = 1, /* run: call again: budget is spent or accesses are under way */
         VTD_FRONTEND_WAITING = 2, /* run: call again when the descriptor is readable */
         VTD_FRONTEND_REFUSED = 3, /* the broker refused: see vtd_frontend_refusal() */
         VTD_FRONTEND_LOST = 4,    /* there is no broker connection (any more) */
@@ -241,7 +241,12 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
  * requests for invalidation sent.
  * Never waits.
  * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).  A
- * unit that was never connected has no devices, and works without a broker.
+ * unit that was never connected has no devices of a broker, and works without one.
+ *
+ * _PENDING says that the budget is spent, or that a wait descriptor or a command cannot complete
+ * before accesses of emulated devices have ended (vtd/dma.h): then the call returns at once and gives
+ * up the processor, and is to be made again, whatever the budget.  An access is short, but must be
+ * able to end: do not loop over this call while holding a lock, or being the thread, that one needs.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget);
 
@@ -251,7 +256,8 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend);
 /*
  * System reset: registers and caches return to their initial state, every binding is dropped, and
  * the devices are attached as with translation off.  Devices and memory stay plugged and mapped.
- * Needs run() afterwards, until it is idle.
+ * Needs run() afterwards, until it is idle: only then have accesses of emulated devices ended that
+ * were translated by what was before, and watches been told (vtd/dma.h).
  */
 void vtd_frontend_reset(struct vtd_frontend *frontend);
 
