@@ -314,6 +314,9 @@ static void test_an_update_that_fails(void **state)
         }
 }
 
+/* What a guest that never stops can cost. */
+_Static_assert(VTD_ENTRY_TRIES <= 16, "tries multiply in nested walks");
+
 /* What a hook changes, once or always, between the read of an entry and its update. */
 struct change {
         uint64_t entry;
