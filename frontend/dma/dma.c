@@ -69,11 +69,11 @@ static bool is_interrupt_range(uint64_t address)
  * The block around @address, outside the interrupt range, for which nothing is translated: the
  * largest that has not the range in it, which the highest bit that tells them apart gives.
  */
-static void pass(uint64_t address, struct vtd_frontend_dma_translation *translation)
+static void pass(uint64_t address, struct vtd_frontend_dma_translation *result)
 {
         unsigned shift = 63 - (unsigned)__builtin_clzll(address ^ VTD_INTERRUPT_RANGE_START);
 
-        *translation = (struct vtd_frontend_dma_translation){
+        *result = (struct vtd_frontend_dma_translation){
                 .address = address >> shift << shift,
                 .translated = address >> shift << shift,
                 .size = UINT64_C(1) << shift,
@@ -81,83 +81,13 @@ static void pass(uint64_t address, struct vtd_frontend_dma_translation *translat
         };
 }
 
-static int block(struct vtd_fault *fault, enum vtd_fault_reason reason, bool fpd)
-{
-        fault->reason = reason;
-        fault->fpd = fpd;
-        return VTD_FRONTEND_FAULTED;
-}
-
-/* Walks to the PASID-table entry that @request is to go by.  Returns 0 or VTD_FRONTEND_FAULTED. */
-static int find_entry(struct vtd_dma *dma, const struct vtd_frontend_dma_request *request,
-                      uint64_t mode, uint64_t before, struct vtd_pasid_entry *entry,
-                      struct vtd_fault *fault)
-{
-        enum vtd_fault_reason reason;
-        struct vtd_walk walk;
-        int r;
-
-        if (vtd_pasid_cache_find(&dma->pasid_cache, request->rid, request->with_pasid,
-                                 request->pasid, entry))
-                return 0;
-        vtd_walk_begin(&walk, mode & ROOT_MASK, request->rid, request->with_pasid, request->pasid);
-        do
-                r = vtd_walk_step(&walk, dma->guest, dma->capabilities, entry, &reason);
-        while (r == VTD_WALK_E_MORE);
-        if (r != 0)
-                return block(fault, reason, walk.fpd);
-        vtd_pasid_cache_insert(&dma->pasid_cache, request->rid, request->with_pasid, request->pasid,
-                               entry, before);
-        return 0;
-}
-
-/* The request and what is known of its block agree. */
-static bool is_allowed(const struct vtd_frontend_dma_request *request, const struct vtd_page *page)
-{
-        unsigned allowed = request->privileged ? page->supervisor : page->user;
-
-        return (request->access & ~allowed) == 0;
-}
-
-/*
- * Tables below @entry, which is not pass-through.  What is known of the block may be less than the
- * tables allow by now, or than they would with a dirty bit set: then there is another walk.
- */
-static int follow_tables(struct vtd_dma *dma, const struct vtd_frontend_dma_request *request,
-                         const struct vtd_pasid_entry *entry, uint64_t before,
-                         struct vtd_frontend_dma_translation *translation, struct vtd_fault *fault)
-{
-        const struct vtd_iotlb_tag tag = vtd_iotlb_tag_of(entry);
-        enum vtd_fault_reason reason;
-        struct vtd_page page;
-
-        if (!vtd_iotlb_find(&dma->iotlb, &tag, request->address, &page) ||
-            !is_allowed(request, &page)) {
-                if (vtd_paging_walk(dma->guest, dma->capabilities, entry, request, &page,
-                                    &reason) != 0)
-                        return block(fault, reason, entry->fpd);
-                vtd_iotlb_insert(&dma->iotlb, &tag, request->address, &page, before);
-        }
-        *translation = (struct vtd_frontend_dma_translation){
-                .address = request->address >> page.shift << page.shift,
-                .translated = page.translated,
-                .size = UINT64_C(1) << page.shift,
-                .access = request->privileged ? page.supervisor : page.user,
-        };
-        return 0;
-}
-
-static int pass_through(const struct vtd_dma *dma, const struct vtd_frontend_dma_request *request,
-                        const struct vtd_pasid_entry *entry,
-                        struct vtd_frontend_dma_translation *translation, struct vtd_fault *fault)
-{
-        if (request->address >> dma->capabilities->host_address_bits != 0)
-                return block(fault, VTD_FAULT_ADDRESS_WIDTH, entry->fpd);
-        if (is_interrupt_range(request->address))
-                return block(fault, VTD_FAULT_INTERRUPT_RANGE, entry->fpd);
-        pass(request->address, translation);
-        return 0;
-}
+/* A request that is being translated, for functions that requests seldom come to. */
+struct translation {
+        struct vtd_dma *dma;
+        const struct vtd_frontend_dma_request *request;
+        uint64_t before; /* what is kept must not be older than an invalidation: see cache.h */
+        struct vtd_fault *fault;
+};
 
 static enum vtd_fault_access access_of(const struct vtd_frontend_dma_request *request)
 {
@@ -166,36 +96,13 @@ static enum vtd_fault_access access_of(const struct vtd_frontend_dma_request *re
         return request->access == VTD_FRONTEND_DMA_READ ? VTD_FAULT_READ : VTD_FAULT_WRITE;
 }
 
-/*
- * Of requests that no table has a say in: those to the interrupt range without PASID, and all while
- * translation is off, which pass, but not as memory in the interrupt range.  Faults are recorded
- * while translation is on only.
- */
-static int judge_early(const struct vtd_frontend_dma_request *request, bool enabled,
-                       struct vtd_frontend_dma_translation *translation, struct vtd_fault *fault)
+static int block(const struct translation *translation, enum vtd_fault_reason reason, bool fpd)
 {
-        if (!is_interrupt_range(request->address)) {
-                pass(request->address, translation);
-                return 0;
-        }
-        if (!request->with_pasid && request->access == VTD_FRONTEND_DMA_WRITE)
-                return VTD_FRONTEND_INTERRUPT;
-        return block(fault, enabled ? VTD_FAULT_INTERRUPT_REQUEST : VTD_FAULT_NONE, false);
-}
+        const struct vtd_frontend_dma_request *request = translation->request;
 
-int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
-                      const struct vtd_frontend_dma_request *request,
-                      struct vtd_frontend_dma_translation *translation, struct vtd_fault *fault)
-{
-        /* Before all else that is read: what is kept must not be older than an invalidation. */
-        uint64_t before = vtd_cache_now(&dma->iotlb);
-        uint64_t mode = atomic_load(&dma->mode);
-        struct vtd_pasid_entry entry;
-        int r;
-
-        if (!is_possible(request))
-                return -EINVAL;
-        *fault = (struct vtd_fault){
+        *translation->fault = (struct vtd_fault){
+                .reason = reason,
+                .fpd = fpd,
                 .rid = request->rid,
                 .with_pasid = request->with_pasid,
                 .pasid = request->with_pasid ? request->pasid : 0,
@@ -203,25 +110,172 @@ int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
                 .address = request->address,
                 .access = access_of(request),
         };
-        if (!(mode & ENABLED) || (!request->with_pasid && is_interrupt_range(request->address)))
-                return judge_early(request, mode & ENABLED, translation, fault);
-        if (VTD_RTADDR_TTM(mode) != VTD_TTM_SCALABLE)
-                return block(fault,
-                             request->with_pasid && VTD_RTADDR_TTM(mode) == VTD_TTM_LEGACY
-                                     ? VTD_FAULT_ROOT_LEGACY_PASID
-                                     : VTD_FAULT_ROOT_REGISTER,
+        return VTD_FRONTEND_FAULTED;
+}
+
+/* Walks to the PASID-table entry that the request is to go by.  Returns 0 or _FAULTED. */
+static int walk_to_entry(const struct translation *translation, uint64_t mode, uint64_t key,
+                         struct vtd_packed_entry *packed)
+{
+        const struct vtd_frontend_dma_request *request = translation->request;
+        struct vtd_dma *dma = translation->dma;
+        enum vtd_fault_reason reason;
+        struct vtd_pasid_entry entry;
+        struct vtd_walk walk;
+        int r;
+
+        vtd_walk_begin(&walk, mode & ROOT_MASK, request->rid, request->with_pasid, request->pasid);
+        do
+                r = vtd_walk_step(&walk, dma->guest, dma->capabilities, &entry, &reason);
+        while (r == VTD_WALK_E_MORE);
+        if (r != 0)
+                return block(translation, reason, walk.fpd);
+        packed->cache.words[0] = key;
+        vtd_pack_entry(&entry, packed);
+        vtd_pasid_cache_insert(&dma->pasid_cache, packed, translation->before);
+        return 0;
+}
+
+/* Walks the tables below @packed, which is not pass-through.  Returns 0 or VTD_FRONTEND_FAULTED. */
+static int walk_to_page(const struct translation *translation,
+                        const struct vtd_packed_entry *packed, struct vtd_page *page)
+{
+        const struct vtd_frontend_dma_request *request = translation->request;
+        struct vtd_dma *dma = translation->dma;
+        enum vtd_fault_reason reason;
+        struct vtd_pasid_entry entry;
+
+        vtd_unpack_entry(packed, &entry);
+        if (vtd_paging_walk(dma->guest, dma->capabilities, &entry, request, page, &reason) != 0)
+                return block(translation, reason, entry.fpd);
+        vtd_iotlb_insert(&dma->iotlb, vtd_iotlb_tag(packed), request->address, page,
+                         translation->before);
+        return 0;
+}
+
+static int pass_through(const struct translation *translation,
+                        const struct vtd_packed_entry *packed,
+                        struct vtd_frontend_dma_translation *result)
+{
+        uint64_t address = translation->request->address;
+        struct vtd_pasid_entry entry;
+
+        if (address >> translation->dma->capabilities->host_address_bits == 0 &&
+            !is_interrupt_range(address)) {
+                pass(address, result);
+                return 0;
+        }
+        vtd_unpack_entry(packed, &entry);
+        return block(translation,
+                     is_interrupt_range(address) ? VTD_FAULT_INTERRUPT_RANGE
+                                                 : VTD_FAULT_ADDRESS_WIDTH,
+                     entry.fpd);
+}
+
+/* A supervisor's request below an entry that allows none. */
+static int block_supervisor(const struct translation *translation,
+                            const struct vtd_packed_entry *packed)
+{
+        struct vtd_pasid_entry entry;
+
+        vtd_unpack_entry(packed, &entry);
+        return block(translation, VTD_FAULT_PASID_SUPERVISOR, entry.fpd);
+}
+
+/*
+ * Requests that no entry has a say in: all while translation is off, which pass, but not as memory in
+ * the interrupt range; those to that range without PASID; and all in another table mode.  Faults are
+ * recorded while translation is on only.
+ */
+static int judge_early(const struct translation *translation, uint64_t mode,
+                       struct vtd_frontend_dma_translation *result)
+{
+        const struct vtd_frontend_dma_request *request = translation->request;
+        bool enabled = mode & ENABLED;
+
+        if (is_interrupt_range(request->address) && !(enabled && request->with_pasid)) {
+                if (!request->with_pasid && request->access == VTD_FRONTEND_DMA_WRITE)
+                        return VTD_FRONTEND_INTERRUPT;
+                return block(translation, enabled ? VTD_FAULT_INTERRUPT_REQUEST : VTD_FAULT_NONE,
                              false);
-        r = find_entry(dma, request, mode, before, &entry, fault);
+        }
+        if (!enabled) {
+                pass(request->address, result);
+                return 0;
+        }
+        return block(translation,
+                     request->with_pasid && VTD_RTADDR_TTM(mode) == VTD_TTM_LEGACY
+                             ? VTD_FAULT_ROOT_LEGACY_PASID
+                             : VTD_FAULT_ROOT_REGISTER,
+                     false);
+}
+
+/* What is left to the entries. */
+static bool is_for_entries(const struct vtd_frontend_dma_request *request, uint64_t mode)
+{
+        return (mode & ENABLED) && VTD_RTADDR_TTM(mode) == VTD_TTM_SCALABLE &&
+               (request->with_pasid || !is_interrupt_range(request->address));
+}
+
+static unsigned rights_of(const struct vtd_frontend_dma_request *request,
+                          const struct vtd_page *page)
+{
+        return request->privileged ? page->supervisor : page->user;
+}
+
+/*
+ * What is known of a block may be less than its tables allow by now, or would with a dirty bit set:
+ * then there is a walk as well.
+ */
+static int follow_tables(const struct translation *translation,
+                         const struct vtd_packed_entry *packed,
+                         struct vtd_frontend_dma_translation *result)
+{
+        const struct vtd_frontend_dma_request *request = translation->request;
+        struct vtd_page page;
+
+        if (!vtd_iotlb_find(&translation->dma->iotlb, vtd_iotlb_tag(packed), request->address,
+                            &page) ||
+            (request->access & ~rights_of(request, &page)) != 0) {
+                int r = walk_to_page(translation, packed, &page);
+
+                if (r != 0)
+                        return r;
+        }
+        result->address = request->address >> page.shift << page.shift;
+        result->translated = page.translated;
+        result->size = UINT64_C(1) << page.shift;
+        result->access = rights_of(request, &page);
+        return 0;
+}
+
+int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
+                      const struct vtd_frontend_dma_request *request,
+                      struct vtd_frontend_dma_translation *result, struct vtd_fault *fault)
+{
+        /* Taken before anything else is read. */
+        const struct translation translation = {dma, request, vtd_cache_now(&dma->iotlb), fault};
+        uint64_t mode = atomic_load(&dma->mode), key;
+        struct vtd_packed_entry packed;
+        int r = 0;
+
+        if (!is_possible(request))
+                return -EINVAL;
+        if (!is_for_entries(request, mode))
+                return judge_early(&translation, mode, result);
+        key = vtd_packed_key(request->rid, request->with_pasid, request->pasid);
+        if (!vtd_pasid_cache_find(&dma->pasid_cache, key, &packed))
+                r = walk_to_entry(&translation, mode, key, &packed);
         if (r != 0)
                 return r;
-        if (request->privileged && !entry.supervisor)
-                return block(fault, VTD_FAULT_PASID_SUPERVISOR, entry.fpd);
-        if (entry.type == VTD_PGTT_PASSTHROUGH)
-                r = pass_through(dma, request, &entry, translation, fault);
+        if (request->privileged && !vtd_packed_supervisor(&packed))
+                return block_supervisor(&translation, &packed);
+        if (vtd_packed_type(&packed) == VTD_PGTT_PASSTHROUGH)
+                r = pass_through(&translation, &packed, result);
         else
-                r = follow_tables(dma, request, &entry, before, translation, fault);
+                r = follow_tables(&translation, &packed, result);
         if (r == 0)
-                vtd_watches_note(&dma->watches, request, epoch, &entry);
+                vtd_watches_note(&dma->watches, epoch, &packed);
         return r;
 }
 

@@ -44,7 +44,7 @@ void vtd_dma_deinit(struct vtd_dma *dma);
  */
 int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
                       const struct vtd_frontend_dma_request *request,
-                      struct vtd_frontend_dma_translation *translation, struct vtd_fault *fault);
+                      struct vtd_frontend_dma_translation *result, struct vtd_fault *fault);
 
 /* True while translation is on. */
 bool vtd_dma_is_enabled(const struct vtd_dma *dma);

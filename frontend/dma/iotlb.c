@@ -1,98 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * See iotlb.h.  An entry is: its tag, with a bit that is always set; the address of the block for
- * the device; where the block is in guest-physical memory, with what may be done there in the bits
- * that the alignment leaves.  A block is found by an address of which as many bits are cut off as its
- * size has, once for each size that is there at all.
- */
+/* See iotlb.h. */
 #include "frontend/dma/iotlb.h"
 
-#include "shared/checked.h"
-
-/* The first word. */
-#define PRESENT      UINT64_C(1)
-#define SIZE_SHIFT   1u /* 2 bits */
-#define TYPE_SHIFT   3u /* 3 bits, the numbers of PGTT, of which bit 0 says that there is a ... */
-#define FIRST_STAGE  (UINT64_C(1) << TYPE_SHIFT) /* ... first stage */
-#define TYPE_MASK    (UINT64_C(7) << TYPE_SHIFT)
-#define DOMAIN_SHIFT 6u
-#define DOMAIN_MASK  (UINT64_C(0xffff) << DOMAIN_SHIFT)
-#define PASID_SHIFT  22u
-#define PASID_MASK   (UINT64_C(0xfffff) << PASID_SHIFT)
-
-_Static_assert((VTD_PGTT_FIRST_STAGE & 1) == 1 && (VTD_PGTT_NESTED & 1) == 1 &&
-                       (VTD_PGTT_SECOND_STAGE & 1) == 0,
-               "bit 0 of the type tells them apart");
-
-/* The third one. */
-#define USER_MASK        UINT64_C(3)
-#define SUPERVISOR_SHIFT 2u
-
-/* 4 KiB, 2 MiB and 1 GiB, by number. */
-#define SIZES            3u
-#define SIZE_STEP        9u
-#define SHIFT_OF(number) (VTD_PAGE_SHIFT + (number)*SIZE_STEP)
+#define DOMAIN_MASK (UINT64_C(0xffff) << VTD_IOTLB_DOMAIN_SHIFT)
+#define PASID_MASK  (UINT64_C(0xfffff) << VTD_IOTLB_PASID_SHIFT)
 
 /* An invalidation of more blocks of one size looks through all entries instead. */
 #define BLOCKS_LOOKED_UP 64u
 
-static uint64_t tag_word(const struct vtd_iotlb_tag *tag, unsigned size)
-{
-        return PRESENT | (uint64_t)size << SIZE_SHIFT | (uint64_t)tag->type << TYPE_SHIFT |
-               (uint64_t)tag->domain_id << DOMAIN_SHIFT | (uint64_t)tag->pasid << PASID_SHIFT;
-}
-
-/* The type does not count, so that an invalidation finds first-stage and nested blocks in one set. */
-static uint64_t hash_of(uint64_t word, uint64_t address)
-{
-        return vtd_cache_hash(address >> VTD_PAGE_SHIFT, word & ~TYPE_MASK);
-}
-
-static unsigned kind_of(uint64_t word, unsigned size)
-{
-        return (word & FIRST_STAGE ? SIZES : 0) + size;
-}
-
-static uint64_t block_of(uint64_t address, unsigned size)
-{
-        return address >> SHIFT_OF(size) << SHIFT_OF(size);
-}
-
-bool vtd_iotlb_find(const struct vtd_cache *iotlb, const struct vtd_iotlb_tag *tag,
-                    uint64_t address, struct vtd_page *page)
-{
-        uint64_t word = tag_word(tag, 0);
-        uint32_t kinds = vtd_cache_kinds(iotlb) >> kind_of(word, 0);
-        struct vtd_cache_entry entry;
-
-        for (unsigned size = 0; size < SIZES && kinds >> size != 0; size++) {
-                uint64_t block = block_of(address, size), sized = word | size << SIZE_SHIFT;
-
-                if (!(kinds >> size & 1) ||
-                    !vtd_cache_find(iotlb, hash_of(sized, block), sized, block, UINT64_MAX, &entry))
-                        continue;
-                *page = (struct vtd_page){
-                        .translated = entry.words[2] & ~(VTD_PAGE_SIZE - 1),
-                        .shift = SHIFT_OF(size),
-                        .user = entry.words[2] & USER_MASK,
-                        .supervisor = entry.words[2] >> SUPERVISOR_SHIFT & USER_MASK,
-                };
-                return true;
-        }
-        return false;
-}
-
-void vtd_iotlb_insert(struct vtd_cache *iotlb, const struct vtd_iotlb_tag *tag, uint64_t address,
+void vtd_iotlb_insert(struct vtd_cache *iotlb, uint64_t tag, uint64_t address,
                       const struct vtd_page *page, uint64_t before)
 {
-        unsigned size = (page->shift - VTD_PAGE_SHIFT) / SIZE_STEP;
-        uint64_t word = tag_word(tag, size), block = block_of(address, size);
+        unsigned size = (page->shift - VTD_PAGE_SHIFT) / 9;
+        uint64_t block = vtd_iotlb_block(address, size);
         const struct vtd_cache_entry entry = {
-                {word, block,
-                 page->translated | page->user | (uint64_t)page->supervisor << SUPERVISOR_SHIFT}};
+                {tag | (uint64_t)size << VTD_IOTLB_SIZE_SHIFT, block,
+                 page->translated | page->user |
+                         (uint64_t)page->supervisor << VTD_IOTLB_SUPERVISOR_SHIFT}};
 
-        vtd_cache_insert(iotlb, hash_of(word, block), UINT64_MAX, kind_of(word, size), &entry,
-                         before);
+        vtd_cache_insert(iotlb, vtd_iotlb_hash(entry.words[0], block), UINT64_MAX,
+                         vtd_iotlb_kind(tag) + size, &entry, before);
 }
 
 /* Addresses from first to last, both included, so that all of the address space is a range. */
@@ -103,9 +30,10 @@ struct range {
 static bool is_in_range(const struct vtd_cache_entry *entry, const void *argument)
 {
         const struct range *range = argument;
-        unsigned size = entry->words[0] >> SIZE_SHIFT & 3;
+        unsigned size = entry->words[0] >> VTD_IOTLB_SIZE_SHIFT & 3;
 
-        return block_of(range->first, size) <= entry->words[1] && entry->words[1] <= range->last;
+        return vtd_iotlb_block(range->first, size) <= entry->words[1] &&
+               entry->words[1] <= range->last;
 }
 
 /*
@@ -117,11 +45,11 @@ static void drop_range(struct vtd_cache *iotlb, uint64_t mask, uint64_t tag,
 {
         const struct vtd_cache_selector selector = {
                 .mask = mask, .tag = tag, .also = is_in_range, .argument = range};
-        uint32_t kinds = vtd_cache_kinds_now(iotlb) >> kind_of(tag, 0);
+        uint32_t kinds = vtd_cache_kinds_now(iotlb) >> vtd_iotlb_kind(tag);
 
-        for (unsigned size = 0; size < SIZES; size++) {
-                uint64_t block = block_of(range->first, size);
-                uint64_t more = (range->last - block) >> SHIFT_OF(size);
+        for (unsigned size = 0; size < VTD_IOTLB_SIZES; size++) {
+                uint64_t block = vtd_iotlb_block(range->first, size);
+                uint64_t more = (range->last - block) >> VTD_IOTLB_SHIFT_OF(size);
 
                 if (!(kinds >> size & 1))
                         continue;
@@ -130,10 +58,12 @@ static void drop_range(struct vtd_cache *iotlb, uint64_t mask, uint64_t tag,
                         return;
                 }
                 for (uint64_t i = 0; i <= more; i++)
-                        vtd_cache_drop_at(iotlb,
-                                          hash_of(tag | PRESENT | (uint64_t)size << SIZE_SHIFT,
-                                                  block + (i << SHIFT_OF(size))),
-                                          &selector);
+                        vtd_cache_drop_at(
+                                iotlb,
+                                vtd_iotlb_hash(tag | VTD_IOTLB_PRESENT |
+                                                       (uint64_t)size << VTD_IOTLB_SIZE_SHIFT,
+                                               block + (i << VTD_IOTLB_SHIFT_OF(size))),
+                                &selector);
         }
 }
 
@@ -148,16 +78,16 @@ static struct range range_of(const struct vtd_descriptor *descriptor)
 
 static void invalidate_domain(struct vtd_cache *iotlb, const struct vtd_descriptor *descriptor)
 {
-        uint64_t domain = (uint64_t)descriptor->domain_id << DOMAIN_SHIFT;
+        uint64_t domain = (uint64_t)descriptor->domain_id << VTD_IOTLB_DOMAIN_SHIFT;
         struct vtd_cache_selector selector = {.mask = DOMAIN_MASK, .tag = domain};
         const struct range range = range_of(descriptor);
 
         vtd_cache_announce(iotlb);
         if (descriptor->granularity == VTD_IOTLB_PAGE) {
-                drop_range(iotlb, DOMAIN_MASK | FIRST_STAGE, domain, &range);
-                selector.mask |= FIRST_STAGE;
-                selector.tag |= FIRST_STAGE;
-                if (vtd_cache_kinds_now(iotlb) >> kind_of(FIRST_STAGE, 0) == 0)
+                drop_range(iotlb, DOMAIN_MASK | VTD_IOTLB_FIRST_STAGE, domain, &range);
+                selector.mask |= VTD_IOTLB_FIRST_STAGE;
+                selector.tag |= VTD_IOTLB_FIRST_STAGE;
+                if (vtd_cache_kinds_now(iotlb) >> vtd_iotlb_kind(VTD_IOTLB_FIRST_STAGE) == 0)
                         return;
         }
         vtd_cache_drop(iotlb, &selector);
@@ -166,9 +96,10 @@ static void invalidate_domain(struct vtd_cache *iotlb, const struct vtd_descript
 static void invalidate_pasid(struct vtd_cache *iotlb, const struct vtd_descriptor *descriptor)
 {
         const struct vtd_cache_selector selector = {
-                .mask = DOMAIN_MASK | PASID_MASK | FIRST_STAGE,
-                .tag = (uint64_t)descriptor->domain_id << DOMAIN_SHIFT |
-                       (uint64_t)descriptor->pasid << PASID_SHIFT | FIRST_STAGE};
+                .mask = DOMAIN_MASK | PASID_MASK | VTD_IOTLB_FIRST_STAGE,
+                .tag = (uint64_t)descriptor->domain_id << VTD_IOTLB_DOMAIN_SHIFT |
+                       (uint64_t)descriptor->pasid << VTD_IOTLB_PASID_SHIFT |
+                       VTD_IOTLB_FIRST_STAGE};
         const struct range range = range_of(descriptor);
 
         vtd_cache_announce(iotlb);

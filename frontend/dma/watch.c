@@ -4,17 +4,11 @@
 
 #include <errno.h>
 
-#include "frontend/dma/cache.h"
 #include "shared/checked.h"
 
-/* A key: a bit that is always set, whether there is a PASID, requester id, PASID. */
-#define PRESENT     UINT64_C(1)
-#define WITH_PASID  UINT64_C(2)
-#define RID_SHIFT   2u
-#define PASID_SHIFT 18u
-
-/* A note: the same bit, then type, domain id and PASID. */
+/* A note: a bit that is always set, type, domain id and PASID. */
 #define NONE         UINT64_C(0)
+#define PRESENT      UINT64_C(1)
 #define SEVERAL      UINT64_MAX
 #define TYPE_SHIFT   1u
 #define DOMAIN_SHIFT 4u
@@ -35,12 +29,6 @@ int vtd_watches_init(struct vtd_watches *watches)
 void vtd_watches_deinit(struct vtd_watches *watches)
 {
         (void)pthread_mutex_destroy(&watches->lock);
-}
-
-static uint64_t key_of(uint16_t rid, bool with_pasid, uint32_t pasid)
-{
-        return PRESENT | (uint64_t)rid << RID_SHIFT |
-               (with_pasid ? WITH_PASID | (uint64_t)pasid << PASID_SHIFT : 0);
 }
 
 static uint64_t filter_of(uint64_t key)
@@ -82,7 +70,7 @@ int vtd_watches_add(struct vtd_watches *watches, uint16_t rid, bool with_pasid, 
         int r;
 
         (void)pthread_mutex_lock(&watches->lock);
-        r = add(watches, key_of(rid, with_pasid, pasid), invalidated, opaque);
+        r = add(watches, vtd_packed_key(rid, with_pasid, pasid), invalidated, opaque);
         (void)pthread_mutex_unlock(&watches->lock);
         return r;
 }
@@ -93,7 +81,7 @@ int vtd_watches_remove(struct vtd_watches *watches, uint16_t rid, bool with_pasi
         uint64_t filter = 0;
 
         (void)pthread_mutex_lock(&watches->lock);
-        watch = find(watches, key_of(rid, with_pasid, pasid));
+        watch = find(watches, vtd_packed_key(rid, with_pasid, pasid));
         if (watch) {
                 atomic_store(&watch->key, 0);
                 for (size_t i = 0; i < VTD_FRONTEND_WATCHES; i++) {
@@ -129,22 +117,20 @@ static void note(_Atomic uint64_t *note, uint64_t more)
  * A watch that is removed meanwhile, and another one put in its place, costs that one being told of
  * more than concerns it.
  */
-void vtd_watches_note(struct vtd_watches *watches, const struct vtd_frontend_dma_request *request,
-                      unsigned epoch, const struct vtd_pasid_entry *entry)
+void vtd_watches_note_it(struct vtd_watches *watches, unsigned epoch,
+                         const struct vtd_packed_entry *entry)
 {
-        uint64_t filter = atomic_load_explicit(&watches->filter, memory_order_acquire), key;
+        uint64_t key = entry->cache.words[0];
         struct vtd_watch *watch;
 
-        if (filter == 0)
-                return;
-        key = key_of(request->rid, request->with_pasid, request->pasid);
-        if (!(filter & filter_of(key)))
+        if (!(atomic_load(&watches->filter) & filter_of(key)))
                 return;
         watch = find(watches, key);
         if (watch)
-                note(&watch->notes[epoch & 1], PRESENT | (uint64_t)entry->type << TYPE_SHIFT |
-                                                       (uint64_t)entry->domain_id << DOMAIN_SHIFT |
-                                                       (uint64_t)entry->pasid << ENTRY_SHIFT);
+                note(&watch->notes[epoch & 1],
+                     PRESENT | (uint64_t)vtd_packed_type(entry) << TYPE_SHIFT |
+                             (uint64_t)vtd_packed_domain(entry) << DOMAIN_SHIFT |
+                             (uint64_t)vtd_packed_pasid(entry) << ENTRY_SHIFT);
 }
 
 /*
@@ -180,7 +166,7 @@ bool vtd_watches_are_due(const struct vtd_watches *watches)
 
 static enum concern concern_of_context(uint64_t key, const struct vtd_descriptor *descriptor)
 {
-        unsigned rid = key >> RID_SHIFT & 0xffff;
+        unsigned rid = key >> VTD_PACKED_RID_SHIFT & 0xffff;
 
         if (descriptor->granularity == VTD_CONTEXT_CACHE_DEVICE &&
             ((rid ^ descriptor->source_id) & ~(unsigned)descriptor->source_ignored))

@@ -22,15 +22,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "frontend/dma/pasid-cache.h"
 #include "frontend/include/vtd/dma.h"
 #include "frontend/queue.h"
-#include "frontend/tables.h"
 
 /* Descriptors that are kept one by one between two drains; with more everything is told. */
 #define VTD_WATCH_NOTICES 16u
 
 struct vtd_watch {
-        _Atomic uint64_t key; /* 0: free */
+        _Atomic uint64_t key; /* as entries of the PASID cache are found by; 0: free */
         _Atomic uint64_t notes[2];
         vtd_frontend_invalidated invalidated;
         void *opaque;
@@ -55,9 +55,15 @@ int vtd_watches_add(struct vtd_watches *watches, uint16_t rid, bool with_pasid, 
                     vtd_frontend_invalidated invalidated, void *opaque);
 int vtd_watches_remove(struct vtd_watches *watches, uint16_t rid, bool with_pasid, uint32_t pasid);
 
-/* @request, of an access that began in @epoch, is being given a translation by @entry. */
-void vtd_watches_note(struct vtd_watches *watches, const struct vtd_frontend_dma_request *request,
-                      unsigned epoch, const struct vtd_pasid_entry *entry);
+/* A request, of an access that began in @epoch, is being given a translation by its @entry. */
+void vtd_watches_note_it(struct vtd_watches *watches, unsigned epoch,
+                         const struct vtd_packed_entry *entry);
+static inline void vtd_watches_note(struct vtd_watches *watches, unsigned epoch,
+                                    const struct vtd_packed_entry *entry)
+{
+        if (atomic_load_explicit(&watches->filter, memory_order_acquire) != 0)
+                vtd_watches_note_it(watches, epoch, entry);
+}
 
 /*
  * The invalidating thread's from here on.
