@@ -43,10 +43,9 @@ static void store(struct vtd_cache_set *set, unsigned way, const struct vtd_cach
                 atomic_store_explicit(&set->words[way][i], entry->words[i], memory_order_release);
 }
 
-static void load(const struct vtd_cache_set *set, unsigned way, struct vtd_cache_entry *entry)
+static uint64_t word_of(const struct vtd_cache_set *set, unsigned way, unsigned i)
 {
-        for (unsigned i = 0; i < VTD_CACHE_WORDS; i++)
-                entry->words[i] = atomic_load_explicit(&set->words[way][i], memory_order_acquire);
+        return atomic_load_explicit(&set->words[way][i], memory_order_acquire);
 }
 
 static void empty(struct vtd_cache_set *set, unsigned way)
@@ -59,14 +58,13 @@ static unsigned place_of(const struct vtd_cache_set *set, const struct vtd_cache
                          uint64_t mask, uint64_t sequence)
 {
         unsigned place = (unsigned)(sequence / COUNT % VTD_CACHE_WAYS);
-        struct vtd_cache_entry other;
 
         for (unsigned way = 0; way < VTD_CACHE_WAYS; way++) {
-                load(set, way, &other);
-                if (other.words[0] == 0)
+                uint64_t tag = word_of(set, way, 0);
+
+                if (tag == 0)
                         place = way;
-                if (other.words[0] == entry->words[0] &&
-                    !((other.words[1] ^ entry->words[1]) & mask))
+                if (tag == entry->words[0] && !((word_of(set, way, 1) ^ entry->words[1]) & mask))
                         return way;
         }
         return place;
@@ -114,7 +112,8 @@ static unsigned select_ways(const struct vtd_cache_set *set,
         unsigned ways = 0;
 
         for (unsigned way = 0; way < VTD_CACHE_WAYS; way++) {
-                load(set, way, &entry);
+                for (unsigned i = 0; i < VTD_CACHE_WORDS; i++)
+                        entry.words[i] = word_of(set, way, i);
                 if (is_selected(&entry, selector))
                         ways |= 1u << way;
         }
