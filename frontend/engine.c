@@ -555,6 +555,8 @@ static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error er
         struct vtd_message message = {.due = false};
 
         engine->held = false;
+        if (error == VTD_QUEUE_ERROR_TAIL_ALIGNMENT)
+                vtd_queue_align_tail(&engine->queue, &engine->registers);
         vtd_fault_queue_error(&engine->registers, error, &message);
         vtd_guest_deliver(&engine->guest, &message);
 }
@@ -765,4 +767,41 @@ void vtd_engine_reset(struct vtd_engine *engine)
                 engine->bindings.slots[i].must_flush = false;
         }
         vtd_bindings_mark_all(&engine->bindings, true);
+}
+
+/*
+ * A command that was begun is saved as one that was not, which GSTS does not show either.  So is the
+ * descriptor or queue error that is held: the head has not moved, and it is fetched again.
+ */
+int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *state)
+{
+        if (engine->lost)
+                return VTD_FRONTEND_LOST;
+        if (engine->outstanding)
+                return VTD_FRONTEND_BUSY;
+        state->registers = engine->registers;
+        if (engine->command_active && engine->command_set_root)
+                state->registers.set_root = true;
+        state->root = engine->root;
+        state->iqa = engine->queue.iqa;
+        return 0;
+}
+
+/*
+ * Invalidations that were pending are not in the state, although their descriptors may be done.
+ * They are not needed: where nothing is attached, no host table exists that could be stale, and one
+ * that stays attached here is invalidated as a whole because the reset forgets under which tag that
+ * was (see commit()).  Either happens before the next descriptor is fetched or command begun, so
+ * before the guest is told of anything.
+ */
+void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state)
+{
+        uint32_t status = vtd_registers_get32(&state->registers, VTD_REG_GSTS);
+
+        vtd_engine_reset(engine);
+        engine->registers = state->registers;
+        engine->enabled = status & VTD_GCMD_TE;
+        engine->root = state->root;
+        if (status & VTD_GCMD_QIE)
+                vtd_queue_latch(&engine->queue, state->iqa);
 }
