@@ -123,12 +123,14 @@ static void test_each_rule(void **state)
                 put(bytes, patches[i].at, patches[i].size, patches[i].value);
                 assert_refused(pair, bytes, STATE_SIZE);
         }
-        /* A fault event without a cause: the records are not valid any more. */
+        /* Without PPF no event is pending either, but records are still valid. */
         memcpy(bytes, pair->state, STATE_SIZE);
+        put(bytes, AT_FECTL, 4, VTD_ECTL_IM);
         put(bytes, AT_FSTS, 4, 0);
+        assert_refused(pair, bytes, STATE_SIZE);
+        /* Nor are they: then an event is pending without a cause. */
         put(bytes, AT_RECORDS + 15, 1, 0);
         put(bytes, AT_RECORDS + 2 * 16 + 15, 1, 0);
-        put(bytes, AT_FECTL, 4, VTD_ECTL_IM);
         assert_int_equal(vtd_frontend_restore(pair->b->unit, bytes, STATE_SIZE), 0);
         run_until(pair->b, VTD_FRONTEND_IDLE);
         put(bytes, AT_FECTL, 4, VTD_ECTL_IM | VTD_ECTL_IP);
