@@ -746,13 +746,24 @@ void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
         vtd_guest_deliver(&engine->guest, &invalidation);
 }
 
-void vtd_engine_reset(struct vtd_engine *engine)
+/*
+ * Invalidations that were pending are not in the state, although their descriptors may be done.
+ * They are not needed: where nothing is attached, no host table exists that could be stale, and one
+ * that stays attached is invalidated as a whole because it is forgotten here under which tag that was
+ * (see commit()).  Either happens before the next descriptor is fetched or command begun, so before
+ * the guest is told of anything.
+ */
+void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state)
 {
-        vtd_registers_reset(&engine->registers, &engine->capabilities);
+        uint32_t status = vtd_registers_get32(&state->registers, VTD_REG_GSTS);
+
+        engine->registers = state->registers;
         engine->queue = (struct vtd_queue){.enabled = false};
+        if (status & VTD_GCMD_QIE)
+                vtd_queue_latch(&engine->queue, state->iqa);
         engine->pending.count = 0;
-        engine->enabled = false;
-        engine->root = 0;
+        engine->enabled = status & VTD_GCMD_TE;
+        engine->root = state->root;
         engine->command_active = false;
         engine->command_set_root = false;
         engine->held = false;
@@ -767,6 +778,14 @@ void vtd_engine_reset(struct vtd_engine *engine)
                 engine->bindings.slots[i].must_flush = false;
         }
         vtd_bindings_mark_all(&engine->bindings, true);
+}
+
+void vtd_engine_reset(struct vtd_engine *engine)
+{
+        struct vtd_engine_state state = {.root = 0};
+
+        vtd_registers_reset(&state.registers, &engine->capabilities);
+        vtd_engine_restore(engine, &state);
 }
 
 /*
@@ -785,23 +804,4 @@ int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *st
         state->root = engine->root;
         state->iqa = engine->queue.iqa;
         return 0;
-}
-
-/*
- * Invalidations that were pending are not in the state, although their descriptors may be done.
- * They are not needed: where nothing is attached, no host table exists that could be stale, and one
- * that stays attached here is invalidated as a whole because the reset forgets under which tag that
- * was (see commit()).  Either happens before the next descriptor is fetched or command begun, so
- * before the guest is told of anything.
- */
-void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state)
-{
-        uint32_t status = vtd_registers_get32(&state->registers, VTD_REG_GSTS);
-
-        vtd_engine_reset(engine);
-        engine->registers = state->registers;
-        engine->enabled = status & VTD_GCMD_TE;
-        engine->root = state->root;
-        if (status & VTD_GCMD_QIE)
-                vtd_queue_latch(&engine->queue, state->iqa);
 }

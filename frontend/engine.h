@@ -98,13 +98,13 @@ struct vtd_engine_state {
 /* Returns 0 with *@state; VTD_FRONTEND_LOST, _BUSY, as vtd_frontend_save(). */
 int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *state);
 
-/* A reset, to @state, which a guest could have reached. */
+/*
+ * The engine is in @state, which a guest could have reached: caches are empty, and all bindings are
+ * marked; what is plugged and connected stays.
+ */
 void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state);
 
-/*
- * The registers and caches return to their initial state and all bindings are marked; what is
- * plugged and connected stays.
- */
+/* The same, to the initial state. */
 void vtd_engine_reset(struct vtd_engine *engine);
 
 /* See vtd_frontend_run(). */

@@ -31,8 +31,8 @@
  * the unit sets by itself obeys rules, which the rest of the code relies on or a guest's driver may:
  * reserved bits are 0, status bits agree with what they sum up and with what is latched, a head or an
  * index lies within what it points into, an event is pending only while it is masked.  Those rules
- * are checked, one by one.  What remains is what a guest could have written itself, or, in fault
- * records and IQERCD, what only a guest reads.
+ * are checked, one by one.  What remains is what a guest could have written itself, or what only a
+ * guest reads: fault records, FSTS.FRI, IQERCD.
  */
 #include "frontend/include/vtd/state.h"
 
