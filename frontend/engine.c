@@ -428,7 +428,8 @@ static void attach_answered(struct vtd_engine *engine, const struct vtd_reply *r
 
 /*
  * Translations of @table may be stale.  After a host failure, or when the handle is unknown, the
- * broker has nothing attached to it any more; after any other refusal it must be told to block.
+ * broker has nothing attached to it any more; after any other refusal it must be told to block.  If
+ * a reset came between, that has the table released or invalidated anyway.
  */
 static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reason reason)
 {
@@ -440,12 +441,10 @@ static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reas
 
                 if (!binding->used || binding->table != table)
                         continue;
-                block_current(engine, binding);
-                if (!blocked) {
-                        binding->current_known = false;
-                        if (!engine->abandoned)
-                                vtd_bindings_block(&engine->bindings, binding);
-                }
+                if (blocked)
+                        block_current(engine, binding);
+                else if (!engine->abandoned)
+                        vtd_bindings_block(&engine->bindings, binding);
                 if (!engine->abandoned)
                         record_fault(engine, binding, VTD_FAULT_FIRST_STAGE_ACCESS, fpd);
         }

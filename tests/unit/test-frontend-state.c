@@ -439,6 +439,47 @@ static void test_restoring_while_a_request_is_outstanding(void **state)
         go_on(pair);
 }
 
+/* What the broker refused to invalidate, and did not block by itself, is not taken for clean. */
+static void test_restoring_while_an_invalidation_is_refused(void **state)
+{
+        static const uint64_t roots[] = {TABLE_A, TABLE_B};
+        struct pair *pair = *state;
+        struct guest *a = pair->a;
+        const struct vtd_request *requests;
+
+        for (unsigned waiting = 0; waiting < 2; waiting++) {
+                state_configure(a);
+                requests = a->broker->requests;
+                bring_up(a);
+                state_save_first(pair);
+                queue_descriptor(a, PIOTLB_PAGE(5, 0, 0x1000));
+                queue_descriptor(a, WAIT_STATUS(3));
+                kick(a);
+                a->broker->hold = true;
+                a->broker->refused = VTD_REQUEST_INVALIDATE;
+                a->broker->reason = VTD_REASON_INVALIDATE_RANGE;
+                run_until(a, VTD_FRONTEND_WAITING);
+                if (waiting == 0) {
+                        /* The refusal is known, the device not blocked yet. */
+                        a->broker->hold = false;
+                        assert_int_equal(vtd_frontend_run(a->unit, 0), VTD_FRONTEND_PENDING);
+                }
+                assert_int_equal(vtd_frontend_restore(a->unit, pair->state, STATE_SIZE), 0);
+                a->broker->hold = false;
+                fake_backend_forget(a->broker);
+                run_until(a, VTD_FRONTEND_IDLE);
+                assert_int_equal(a->broker->count, VTD_ARRAY_SIZE(roots));
+                for (size_t i = 0; i < VTD_ARRAY_SIZE(roots); i++) {
+                        assert_int_equal(requests[i].type, VTD_REQUEST_INVALIDATE);
+                        assert_int_equal(requests[i].invalidate.table,
+                                         fake_backend_table(roots[i]));
+                        assert_int_equal(requests[i].invalidate.entries[0].pages,
+                                         VTD_INVALIDATE_ALL);
+                }
+                assert_int_equal(binding_of(a, RID_A), FIRST);
+        }
+}
+
 static void test_saving_waits_for_an_answer(void **state)
 {
         struct pair *pair = *state;
@@ -558,6 +599,7 @@ int main(void)
                 TEST(test_with_a_command_half_done),
                 TEST(test_tables_that_stay_attached_are_flushed),
                 TEST(test_restoring_while_a_request_is_outstanding),
+                TEST(test_restoring_while_an_invalidation_is_refused),
                 TEST(test_saving_waits_for_an_answer),
                 TEST(test_the_size_is_told_and_obeyed),
                 TEST(test_after_the_connection_was_lost),
