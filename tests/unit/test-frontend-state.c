@@ -168,6 +168,49 @@ static void check_round_trip(struct pair *pair)
  * The states.
  */
 
+/* Whatever keeps what a guest writes, in a unit that offers all there is. */
+static void test_no_register_is_forgotten(void **state)
+{
+        const struct vtd_frontend_config config = {
+                .first_stage = true,
+                .first_stage_1gib = true,
+                .first_stage_5level = true,
+                .supervisor_requests = true,
+                .extended_accessed = true,
+                .second_stage_widths = VTD_FRONTEND_WIDTH_48 | VTD_FRONTEND_WIDTH_57,
+                .second_stage_dirty = true,
+                .nested = true,
+                .caching_mode = true,
+                .snoop_control = true,
+                .interrupt_remapping = true,
+                .extended_interrupt_mode = true,
+                .pasid_bits = 20,
+                .fault_records = 222,
+                .address_bits = 57,
+                .host_address_bits = 52,
+                .register_base = VTD_FRONTEND_REGISTER_BASE,
+        };
+        struct pair *pair = *state;
+        unsigned kept = 0;
+        size_t size;
+
+        guest_configure(pair->a, &config, 7);
+        guest_configure(pair->b, &config, 7);
+        for (unsigned offset = 0; offset < VTD_FRONTEND_REGISTER_PAGE_SIZE; offset += 4) {
+                uint32_t before = read32(pair->a, offset);
+
+                if (offset != VTD_REG_GCMD)
+                        write32(pair->a, offset, UINT32_MAX - offset);
+                kept += read32(pair->a, offset) != before;
+        }
+        assert_true(kept >= 15);
+        assert_int_equal(vtd_frontend_save(pair->a->unit, pair->state, sizeof(pair->state), &size),
+                         0);
+        assert_int_equal(size, 168 + 222 * 16);
+        assert_int_equal(vtd_frontend_restore(pair->b->unit, pair->state, size), 0);
+        assert_same_registers(pair);
+}
+
 static void test_after_creation_and_after_reset(void **state)
 {
         struct pair *pair = *state;
@@ -587,6 +630,7 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, state_setup, state_teardown)
         const struct CMUnitTest tests[] = {
+                TEST(test_no_register_is_forgotten),
                 TEST(test_after_creation_and_after_reset),
                 TEST(test_translation_off),
                 TEST(test_bindings_are_replayed),
