@@ -79,6 +79,9 @@ struct promise {
 
 #define PROMISES 5u
 
+/* Of GCMD and, in the same places, of GSTS. */
+#define COMMANDS (VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE)
+
 static const struct saved_register {
         const char *name;
         uint16_t at;
@@ -86,7 +89,7 @@ static const struct saved_register {
         uint8_t size;
         uint64_t unit_bits; /* besides those that a guest can write */
 } saved_registers[] = {
-        {"GSTS", 48, VTD_REG_GSTS, 4, VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE},
+        {"GSTS", 48, VTD_REG_GSTS, 4, COMMANDS},
         {"FSTS", 52, VTD_REG_FSTS, 4,
          VTD_FSTS_PFO | VTD_FSTS_PPF | VTD_FSTS_IQE | VTD_FSTS_FRI_MASK},
         {"RTADDR", 56, VTD_REG_RTADDR, 8, 0},
@@ -205,13 +208,16 @@ int vtd_frontend_save(struct vtd_frontend *frontend, void *buffer, size_t capaci
 
 static int check_header(struct vtd_log *log, const uint8_t *bytes, size_t size)
 {
+        char text[4 * sizeof(magic) + 1];
         uint64_t version, length;
 
         if (size < AT_FAULT_RECORDS)
                 return vtd_fail(log, -EINVAL, "saved state of %zu bytes, the least is %d", size,
                                 AT_FAULT_RECORDS);
         if (memcmp(bytes + AT_MAGIC, magic, sizeof(magic)) != 0)
-                return vtd_fail(log, -EINVAL, "saved state of something else: wrong magic");
+                return vtd_fail(log, -EINVAL,
+                                "saved state that begins with \"%s\", VTDSTATE must be there",
+                                vtd_log_escape(text, sizeof(text), bytes, sizeof(magic)));
         version = get(bytes, AT_VERSION, 4);
         if (version != FORMAT_VERSION)
                 return vtd_fail(log, -EINVAL, "saved state of format version %llu, %u is known",
@@ -307,7 +313,7 @@ static int decode_internal(struct vtd_log *log, const uint8_t *bytes,
         if (check_bits(log, "latched RTADDR", state->root, writable64(registers, VTD_REG_RTADDR)) !=
                     0 ||
             check_bits(log, "latched IQA", state->iqa, writable64(registers, VTD_REG_IQA)) != 0 ||
-            check_bits(log, "GCMD", command, VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE) != 0)
+            check_bits(log, "GCMD", command, COMMANDS) != 0)
                 return -EINVAL;
         registers->command = command & ~VTD_GCMD_SRTP;
         registers->set_root = command & VTD_GCMD_SRTP;
@@ -402,11 +408,16 @@ static int check_event(struct vtd_log *log, const struct vtd_registers *register
 {
         uint32_t control = vtd_registers_get32(registers, control_register);
 
-        if ((control & VTD_ECTL_IP) && (!(control & VTD_ECTL_IM) || !has_cause))
+        if (!(control & VTD_ECTL_IP))
+                return 0;
+        if (!(control & VTD_ECTL_IM))
+                return vtd_fail(log, -EINVAL, "saved state with %s %#x, IP must be 0 while IM is",
+                                name, control);
+        if (!has_cause)
                 return vtd_fail(log, -EINVAL,
-                                "saved state with %s %#x, IP needs IM and a status bit that stands "
-                                "(%d)",
-                                name, control, has_cause);
+                                "saved state with %s %#x, IP must be 0 while no status bit is set "
+                                "that it tells of",
+                                name, control);
         return 0;
 }
 
