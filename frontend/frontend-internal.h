@@ -23,6 +23,17 @@ struct vtd_frontend {
         struct vtd_refusal refusal;
 };
 
+/* A mutex that was initialised and is not held by its caller cannot fail. */
+static inline void vtd_frontend_lock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_lock(&frontend->lock);
+}
+
+static inline void vtd_frontend_unlock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_unlock(&frontend->lock);
+}
+
 /*
  * Puts @backend in the place of a connection to a broker and says Hello through it.  It is owned by
  * the unit from here on, whatever the result, except after -EISCONN.  For tests and benchmarks,
