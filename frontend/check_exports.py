@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compares what the shared library exports with the functions that its header declares.
+"""Compares what the shared library exports with the functions that its headers declare.
 
-usage: check_exports.py LIBRARY HEADER
+usage: check_exports.py LIBRARY HEADER...
 """
 import re
 import subprocess
@@ -22,12 +22,13 @@ def exported(library):
 
 
 def main():
-    functions, symbols = declared(sys.argv[2]), exported(sys.argv[1])
+    headers = [declared(header) for header in sys.argv[2:]]
+    functions, symbols = set().union(*headers), exported(sys.argv[1])
     for name in sorted(functions - symbols):
         print(f"{name} is declared and not exported")
     for name in sorted(symbols - functions):
         print(f"{name} is exported and not declared")
-    if not functions or functions != symbols:
+    if not all(headers) or functions != symbols:
         sys.exit(1)
     print(f"{len(functions)} functions declared and exported")
 
