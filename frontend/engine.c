@@ -40,11 +40,20 @@ static void warn_of_refusal(struct vtd_engine *engine, const char *what, uint64_
 static void record_fault(struct vtd_engine *engine, const struct vtd_binding *binding,
                          enum vtd_fault_reason reason, bool fpd)
 {
+        const struct vtd_fault fault = {
+                .reason = reason,
+                .fpd = fpd,
+                .rid = binding->rid,
+                .with_pasid = binding->pasid != VTD_NO_PASID,
+                .pasid = binding->pasid,
+        };
+        struct vtd_message message = {.due = false};
+
         if (reason == VTD_FAULT_NONE || !engine->enabled)
                 return;
-        if (vtd_fault_record(&engine->registers, &engine->guest, binding->rid, binding->pasid,
-                             reason, fpd))
+        if (vtd_fault_record(&engine->registers, &fault, &message))
                 engine->stats.faults++;
+        vtd_guest_deliver(&engine->guest, &message);
 }
 
 void vtd_engine_lose(struct vtd_engine *engine)
@@ -206,7 +215,8 @@ static bool look(struct vtd_engine *engine, const struct vtd_binding *binding,
                 return true;
         }
         if (engine->walking != binding) {
-                vtd_walk_begin(&engine->walk, engine->root, binding->rid, binding->pasid);
+                vtd_walk_begin(&engine->walk, engine->root, binding->rid, with_pasid,
+                               binding->pasid);
                 engine->walking = binding;
         }
         r = vtd_walk_step(&engine->walk, &engine->guest, &engine->capabilities, &decision->entry,
@@ -542,8 +552,11 @@ static void complete_descriptor(struct vtd_engine *engine)
 
 static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error error)
 {
+        struct vtd_message message = {.due = false};
+
         engine->held = false;
-        vtd_fault_queue_error(&engine->registers, &engine->guest, error);
+        vtd_fault_queue_error(&engine->registers, error, &message);
+        vtd_guest_deliver(&engine->guest, &message);
 }
 
 /* The unit is no memory: a write to its own page would be a command that no guest gave. */
@@ -562,6 +575,7 @@ static bool write_status(struct vtd_engine *engine, const struct vtd_descriptor 
 static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
 {
         struct vtd_registers *registers = &engine->registers;
+        struct vtd_message message = {.due = false};
 
         if (descriptor->wait_status && !write_status(engine, descriptor)) {
                 raise_queue_error(engine, VTD_QUEUE_ERROR_RESERVED);
@@ -571,8 +585,9 @@ static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor 
         if (descriptor->wait_interrupt &&
             !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC)) {
                 vtd_registers_set32(registers, VTD_REG_ICS, VTD_ICS_IWC);
-                vtd_event_raise(registers, &engine->guest, VTD_EVENT_INVALIDATION);
+                vtd_event_raise(registers, VTD_EVENT_INVALIDATION, &message);
         }
+        vtd_guest_deliver(&engine->guest, &message);
 }
 
 /*
@@ -714,16 +729,19 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned budget)
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
 {
         struct vtd_registers *registers = &engine->registers;
+        struct vtd_message fault = {.due = false}, invalidation = {.due = false};
 
         if (triggers & VTD_TRIGGER_FAULT_STATUS)
                 vtd_fault_status_written(registers);
         if (triggers & VTD_TRIGGER_FAULT_CONTROL)
-                vtd_event_unmask(registers, &engine->guest, VTD_EVENT_FAULT);
+                vtd_event_unmask(registers, VTD_EVENT_FAULT, &fault);
         if ((triggers & VTD_TRIGGER_INVALIDATION_STATUS) &&
             !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC))
                 vtd_event_cancel(registers, VTD_EVENT_INVALIDATION);
         if (triggers & VTD_TRIGGER_INVALIDATION_CONTROL)
-                vtd_event_unmask(registers, &engine->guest, VTD_EVENT_INVALIDATION);
+                vtd_event_unmask(registers, VTD_EVENT_INVALIDATION, &invalidation);
+        vtd_guest_deliver(&engine->guest, &fault);
+        vtd_guest_deliver(&engine->guest, &invalidation);
 }
 
 void vtd_engine_reset(struct vtd_engine *engine)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See event.h.  The pending bit falls before the callback runs, so that a message is sent once. */
+/* See event.h.  The pending bit falls when a message becomes due, so that it is sent once. */
 #include "frontend/event.h"
 
 static const struct {
@@ -9,8 +9,8 @@ static const struct {
         [VTD_EVENT_INVALIDATION] = {VTD_REG_IECTL, VTD_REG_IEDATA, VTD_REG_IEADDR, VTD_REG_IEUADDR},
 };
 
-void vtd_event_unmask(struct vtd_registers *registers, const struct vtd_guest *guest,
-                      enum vtd_event event)
+void vtd_event_unmask(struct vtd_registers *registers, enum vtd_event event,
+                      struct vtd_message *message)
 {
         uint32_t control = vtd_registers_get32(registers, events[event].control);
         uint64_t address = vtd_registers_get32(registers, events[event].address);
@@ -19,16 +19,20 @@ void vtd_event_unmask(struct vtd_registers *registers, const struct vtd_guest *g
                 return;
         address |= (uint64_t)vtd_registers_get32(registers, events[event].upper_address) << 32;
         vtd_event_cancel(registers, event);
-        vtd_guest_send_message(guest, address, vtd_registers_get32(registers, events[event].data));
+        *message = (struct vtd_message){
+                .due = true,
+                .address = address,
+                .data = vtd_registers_get32(registers, events[event].data),
+        };
 }
 
-void vtd_event_raise(struct vtd_registers *registers, const struct vtd_guest *guest,
-                     enum vtd_event event)
+void vtd_event_raise(struct vtd_registers *registers, enum vtd_event event,
+                     struct vtd_message *message)
 {
         uint32_t control = vtd_registers_get32(registers, events[event].control);
 
         vtd_registers_set32(registers, events[event].control, control | VTD_ECTL_IP);
-        vtd_event_unmask(registers, guest, event);
+        vtd_event_unmask(registers, event, message);
 }
 
 void vtd_event_cancel(struct vtd_registers *registers, enum vtd_event event)

@@ -15,13 +15,16 @@ enum vtd_event {
         VTD_EVENT_INVALIDATION,
 };
 
-/* Sends the event's message, or makes it pending while the event is masked. */
-void vtd_event_raise(struct vtd_registers *registers, const struct vtd_guest *guest,
-                     enum vtd_event event);
+/*
+ * Has the event's message sent: *@message is due then.  While the event is masked it becomes pending
+ * instead.  Sending is the caller's, who may hold a lock that a callback must not wait for.
+ */
+void vtd_event_raise(struct vtd_registers *registers, enum vtd_event event,
+                     struct vtd_message *message);
 
-/* The control register was written: sends a pending message if the event is not masked any more. */
-void vtd_event_unmask(struct vtd_registers *registers, const struct vtd_guest *guest,
-                      enum vtd_event event);
+/* The control register was written: a pending message is due if the event is not masked any more. */
+void vtd_event_unmask(struct vtd_registers *registers, enum vtd_event event,
+                      struct vtd_message *message);
 
 /* The guest has dealt with what the event was about: a pending message is not sent any more. */
 void vtd_event_cancel(struct vtd_registers *registers, enum vtd_event event);

@@ -6,7 +6,6 @@
 #include "frontend/fault.h"
 
 #include "frontend/event.h"
-#include "protos/message.h"
 #include "shared/checked.h"
 
 /* Faults that FPD never suppresses: of the root, and every failed access to a table. */
@@ -29,24 +28,41 @@ static unsigned record_offset(unsigned record)
         return VTD_REG_FRCD + record * VTD_FRCD_SIZE;
 }
 
-static void raise_status(struct vtd_registers *registers, const struct vtd_guest *guest,
-                         uint32_t bits)
+static void raise_status(struct vtd_registers *registers, uint32_t bits,
+                         struct vtd_message *message)
 {
         uint32_t status = vtd_registers_get32(registers, VTD_REG_FSTS);
 
         vtd_registers_set32(registers, VTD_REG_FSTS, status | bits);
         if (!(status & (VTD_FSTS_PPF | VTD_FSTS_IQE)))
-                vtd_event_raise(registers, guest, VTD_EVENT_FAULT);
+                vtd_event_raise(registers, VTD_EVENT_FAULT, message);
 }
 
-bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *guest, uint16_t rid,
-                      uint32_t pasid, enum vtd_fault_reason reason, bool fpd)
+static void fill_record(struct vtd_registers *registers, unsigned offset,
+                        const struct vtd_fault *fault)
+{
+        uint32_t source = fault->rid, reason = (uint32_t)fault->reason;
+        uint32_t type = (uint32_t)fault->access;
+
+        if (fault->with_pasid) {
+                source |= VTD_FRCD_PP | (fault->privileged ? VTD_FRCD_PRIV : 0);
+                reason |= fault->pasid << VTD_FRCD_PV_SHIFT;
+        }
+        source |= type & 1 ? VTD_FRCD_T2 : 0;
+        reason |= type & 2 ? VTD_FRCD_T1 : 0;
+        vtd_registers_set64(registers, offset, fault->address & ~(VTD_PAGE_SIZE - 1));
+        vtd_registers_set32(registers, offset + 8, source);
+        vtd_registers_set32(registers, offset + 12, VTD_FRCD_F | reason);
+}
+
+bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_fault *fault,
+                      struct vtd_message *message)
 {
         uint32_t status = vtd_registers_get32(registers, VTD_REG_FSTS);
         unsigned record = registers->next_fault_record;
         unsigned offset = record_offset(record);
 
-        if (fpd && is_qualified(reason))
+        if (fault->fpd && is_qualified(fault->reason))
                 return false;
         if (status & VTD_FSTS_PFO)
                 return true;
@@ -54,24 +70,21 @@ bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *g
                 vtd_registers_set32(registers, VTD_REG_FSTS, status | VTD_FSTS_PFO);
                 return true;
         }
-        vtd_registers_set64(registers, offset, 0);
-        vtd_registers_set32(registers, offset + 8, rid | (pasid != VTD_NO_PASID ? VTD_FRCD_PP : 0));
-        vtd_registers_set32(registers, offset + 12,
-                            VTD_FRCD_F | pasid << VTD_FRCD_PV_SHIFT | (uint32_t)reason);
+        fill_record(registers, offset, fault);
         registers->next_fault_record = (record + 1) % registers->fault_records;
         if (!(status & VTD_FSTS_PPF)) {
                 status = (status & ~VTD_FSTS_FRI_MASK) | record << VTD_FSTS_FRI_SHIFT;
                 vtd_registers_set32(registers, VTD_REG_FSTS, status);
-                raise_status(registers, guest, VTD_FSTS_PPF);
+                raise_status(registers, VTD_FSTS_PPF, message);
         }
         return true;
 }
 
-void vtd_fault_queue_error(struct vtd_registers *registers, const struct vtd_guest *guest,
-                           enum vtd_queue_error error)
+void vtd_fault_queue_error(struct vtd_registers *registers, enum vtd_queue_error error,
+                           struct vtd_message *message)
 {
         vtd_registers_set64(registers, VTD_REG_IQERCD, (uint64_t)error);
-        raise_status(registers, guest, VTD_FSTS_IQE);
+        raise_status(registers, VTD_FSTS_IQE, message);
 }
 
 void vtd_fault_status_written(struct vtd_registers *registers)

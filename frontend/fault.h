@@ -2,8 +2,9 @@
 /*
  * Fault recording registers and the fault half of FSTS.
  *
- * The faults of brokered devices do not reach user space: the host's IOMMU blocks and logs them for
- * the host alone.  What a guest finds here is synthetic: one record each time that its tables ask
+ * The requests of emulated devices fault as on hardware.  The faults of brokered devices do not
+ * reach user space: the host's IOMMU blocks and logs them for the host alone.  What a guest finds
+ * here for those is synthetic: one record each time that its tables ask
  * for something that is refused, when that is judged (a PASID-cache or context-cache invalidation,
  * SRTP, TE, a plug) and not when the device accesses memory.  Fields of such a record:
  *
@@ -74,17 +75,35 @@ enum vtd_queue_error {
         VTD_QUEUE_ERROR_TABLE_MODE = 7,
 };
 
-/*
- * Records a fault of @rid and @pasid (VTD_NO_PASID: of requests without one) unless @fpd (the OR of the FPD bits met on the way) suppresses it, and
- * raises the fault event as the architecture says.  Returns true unless it was suppressed; with no
- * free record it sets PFO and drops the fault.
- */
-bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_guest *guest, uint16_t rid,
-                      uint32_t pasid, enum vtd_fault_reason reason, bool fpd);
+/* What the request asked for, by the numbers of a record's T1 and T2: T1 << 1 | T2. */
+enum vtd_fault_access {
+        VTD_FAULT_WRITE = 0,
+        VTD_FAULT_READ = 2,
+        VTD_FAULT_ATOMIC = 3,
+};
 
-/* Sets FSTS.IQE and IQERCD, and raises the fault event. */
-void vtd_fault_queue_error(struct vtd_registers *registers, const struct vtd_guest *guest,
-                           enum vtd_queue_error error);
+/* One fault, as it is recorded. */
+struct vtd_fault {
+        enum vtd_fault_reason reason;
+        bool fpd; /* the OR of the FPD bits met on the way */
+        uint16_t rid;
+        bool with_pasid; /* and then: */
+        uint32_t pasid;
+        bool privileged;
+        uint64_t address; /* the faulting address, of which the record keeps 63:12 */
+        enum vtd_fault_access access;
+};
+
+/*
+ * Records @fault unless its fpd suppresses it; *@message becomes due when the fault event is to be
+ * sent.  Returns true unless it was suppressed; with no free record it sets PFO and drops the fault.
+ */
+bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_fault *fault,
+                      struct vtd_message *message);
+
+/* Sets FSTS.IQE and IQERCD; *@message becomes due when the fault event is to be sent. */
+void vtd_fault_queue_error(struct vtd_registers *registers, enum vtd_queue_error error,
+                           struct vtd_message *message);
 
 /* FSTS or a record was written: PPF follows the records, and a pending event may be moot. */
 void vtd_fault_status_written(struct vtd_registers *registers);

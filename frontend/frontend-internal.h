@@ -3,6 +3,8 @@
 #ifndef VTD_FRONTEND_INTERNAL_H
 #define VTD_FRONTEND_INTERNAL_H
 
+#include <pthread.h>
+
 #include "frontend/backend.h"
 #include "frontend/engine.h"
 #include "frontend/include/vtd/frontend.h"
@@ -11,6 +13,12 @@
 struct vtd_frontend {
         struct vtd_frontend_config config;
         struct vtd_log log;
+        /*
+         * Of the register page, which threads that have a request of a device judged write faults
+         * to.  All else in the engine belongs to calls that do not overlap.  Held for a bounded
+         * time, never while the broker is waited for.
+         */
+        pthread_mutex_t lock;
         struct vtd_engine engine;
         struct vtd_refusal refusal;
 };

@@ -59,6 +59,11 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
         frontend->engine.guest = guest;
         frontend->engine.log = &frontend->log;
         frontend->engine.refusal = &frontend->refusal;
+        r = -pthread_mutex_init(&frontend->lock, NULL);
+        if (r != 0) {
+                free(frontend);
+                return r;
+        }
         frontend->engine.capabilities = vtd_capabilities_of(config);
         vtd_engine_reset(&frontend->engine);
         *out = frontend;
@@ -71,6 +76,7 @@ struct vtd_frontend *vtd_frontend_free(struct vtd_frontend *frontend)
                 return NULL;
         if (frontend->engine.backend)
                 frontend->engine.backend->ops->free(frontend->engine.backend);
+        (void)pthread_mutex_destroy(&frontend->lock);
         free(frontend);
         return NULL;
 }
@@ -380,9 +386,25 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
         return call(frontend, &request, -1, &reply);
 }
 
+/* A mutex that was initialised and is not held by its caller cannot fail. */
+static void lock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_lock(&frontend->lock);
+}
+
+static void unlock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_unlock(&frontend->lock);
+}
+
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
 {
-        return vtd_registers_read(&frontend->engine.registers, offset, size);
+        uint64_t value;
+
+        lock(frontend);
+        value = vtd_registers_read(&frontend->engine.registers, offset, size);
+        unlock(frontend);
+        return value;
 }
 
 void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned size,
@@ -390,12 +412,19 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
 {
         struct vtd_engine *engine = &frontend->engine;
 
+        lock(frontend);
         vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
+        unlock(frontend);
 }
 
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
-        return vtd_engine_run(&frontend->engine, budget);
+        int r;
+
+        lock(frontend);
+        r = vtd_engine_run(&frontend->engine, budget);
+        unlock(frontend);
+        return r;
 }
 
 int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
@@ -408,7 +437,9 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
 
 void vtd_frontend_reset(struct vtd_frontend *frontend)
 {
+        lock(frontend);
         vtd_engine_reset(&frontend->engine);
+        unlock(frontend);
 }
 
 /* Returns 0 with @request filled in; -ENODEV, -EINVAL. */
@@ -501,7 +532,9 @@ int vtd_frontend_get_pasid_bits(const struct vtd_frontend *frontend, uint16_t ri
         return 0;
 }
 
-void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
+void vtd_frontend_get_stats(struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
 {
+        lock(frontend);
         *stats = frontend->engine.stats;
+        unlock(frontend);
 }

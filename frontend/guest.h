@@ -29,11 +29,26 @@ static inline bool vtd_guest_write(const struct vtd_guest *guest, uint64_t gpa, 
         return guest->callbacks.write_memory(guest->opaque, gpa, data, size) == 0;
 }
 
-/* Delivers a message-signalled interrupt. */
-static inline void vtd_guest_send_message(const struct vtd_guest *guest, uint64_t address,
-                                          uint32_t data)
+/* A message-signalled interrupt that may have become due. */
+struct vtd_message {
+        bool due;
+        uint64_t address;
+        uint32_t data;
+};
+
+/* Delivers @message if it is due. */
+static inline void vtd_guest_deliver(const struct vtd_guest *guest,
+                                     const struct vtd_message *message)
 {
-        guest->callbacks.send_message(guest->opaque, address, data);
+        if (message->due)
+                guest->callbacks.send_message(guest->opaque, message->address, message->data);
+}
+
+/* Swaps eight bytes at @gpa, a multiple of 8, as one access; false when they are not guest RAM. */
+static inline bool vtd_guest_compare_exchange(const struct vtd_guest *guest, uint64_t gpa,
+                                              uint64_t expected, uint64_t desired, uint64_t *found)
+{
+        return guest->callbacks.compare_exchange(guest->opaque, gpa, expected, desired, found) == 0;
 }
 
 #endif

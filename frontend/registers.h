@@ -59,8 +59,11 @@ enum {
 #define VTD_ICS_IWC UINT32_C(0x1)
 
 #define VTD_FRCD_SIZE     16u
-#define VTD_FRCD_PP       (UINT32_C(1) << 31) /* in the third of the four dwords */
+#define VTD_FRCD_T2       (UINT32_C(1) << 28) /* in the third of the four dwords */
+#define VTD_FRCD_PRIV     (UINT32_C(1) << 29)
+#define VTD_FRCD_PP       (UINT32_C(1) << 31)
 #define VTD_FRCD_F        (UINT32_C(1) << 31) /* in the last one */
+#define VTD_FRCD_T1       (UINT32_C(1) << 30)
 #define VTD_FRCD_PV_SHIFT 8u
 
 #define VTD_RTADDR_TTM(root) (((root) >> 10) & 3u)

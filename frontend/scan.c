@@ -6,7 +6,7 @@ void vtd_scan_begin(struct vtd_scan *scan, uint64_t root, uint16_t rid, uint32_t
                     uint32_t end)
 {
         *scan = (struct vtd_scan){.next = first, .end = end};
-        vtd_walk_begin(&scan->directory, root, rid, first);
+        vtd_walk_begin(&scan->directory, root, rid, true, first);
 }
 
 static int enter(struct vtd_scan *scan, const struct vtd_guest *guest,

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "frontend/registers.h"
-#include "protos/message.h"
 #include "shared/checked.h"
 
 #define BIT(n)       (UINT64_C(1) << (n))
@@ -235,14 +234,15 @@ static bool has_reserved_bits(const struct vtd_capabilities *capabilities,
         return false;
 }
 
-void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, uint32_t pasid)
+void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, bool with_pasid,
+                    uint32_t pasid)
 {
         bool upper_half = rid & 0x80;
 
         *walk = (struct vtd_walk){
                 .level = VTD_WALK_ROOT,
                 .rid = rid,
-                .with_pasid = pasid != VTD_NO_PASID,
+                .with_pasid = with_pasid,
                 .pasid = pasid,
                 .address = (root & POINTER_MASK) + (uint64_t)(rid >> 8) * 16 + (upper_half ? 8 : 0),
         };

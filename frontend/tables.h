@@ -74,10 +74,11 @@ enum {
 };
 
 /*
- * Prepares a walk below the latched root pointer @root, for requests of @rid with @pasid or, when
- * that is VTD_NO_PASID, without one.
+ * Prepares a walk below the latched root pointer @root, for requests of @rid with @pasid or, unless
+ * @with_pasid, without one.
  */
-void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, uint32_t pasid);
+void vtd_walk_begin(struct vtd_walk *walk, uint64_t root, uint16_t rid, bool with_pasid,
+                    uint32_t pasid);
 
 /*
  * Aims a walk that has come to the PASID directory at another @pasid below walk->pasids, or one that

@@ -256,8 +256,20 @@ static void test_reset_restores_every_register(void **state)
 static void record(struct guest *guest, uint16_t rid, enum vtd_fault_reason reason, bool fpd)
 {
         struct vtd_engine *engine = &guest->unit->engine;
+        const struct vtd_fault fault = {.reason = reason, .fpd = fpd, .rid = rid};
+        struct vtd_message message = {.due = false};
 
-        (void)vtd_fault_record(&engine->registers, &engine->guest, rid, VTD_NO_PASID, reason, fpd);
+        (void)vtd_fault_record(&engine->registers, &fault, &message);
+        vtd_guest_deliver(&engine->guest, &message);
+}
+
+static void queue_error(struct guest *guest, enum vtd_queue_error error)
+{
+        struct vtd_engine *engine = &guest->unit->engine;
+        struct vtd_message message = {.due = false};
+
+        vtd_fault_queue_error(&engine->registers, error, &message);
+        vtd_guest_deliver(&engine->guest, &message);
 }
 
 static void arm_fault_event(struct guest *guest)
@@ -387,15 +399,14 @@ static void test_fpd_suppresses_exactly_the_qualified_faults(void **state)
 static void test_no_second_message_while_a_queue_error_is_standing(void **state)
 {
         struct guest *guest = *state;
-        struct vtd_engine *engine = &guest->unit->engine;
 
         arm_fault_event(guest);
-        vtd_fault_queue_error(&engine->registers, &engine->guest, VTD_QUEUE_ERROR_TYPE);
+        queue_error(guest, VTD_QUEUE_ERROR_TYPE);
         record(guest, 8, VTD_FAULT_PASID_INVALID, false);
         assert_int_equal(guest->messages, 1);
         write32(guest, VTD_REG_FSTS, VTD_FSTS_IQE);
         assert_int_equal(read32(guest, VTD_REG_FSTS), VTD_FSTS_PPF);
-        vtd_fault_queue_error(&engine->registers, &engine->guest, VTD_QUEUE_ERROR_FETCH);
+        queue_error(guest, VTD_QUEUE_ERROR_FETCH);
         assert_int_equal(guest->messages, 1);
         assert_int_equal(read64(guest, VTD_REG_IQERCD), VTD_QUEUE_ERROR_FETCH);
 }
@@ -404,9 +415,11 @@ static void test_the_invalidation_event_is_cancelled_by_clearing_its_status(void
 {
         struct guest *guest = *state;
         struct vtd_engine *engine = &guest->unit->engine;
+        struct vtd_message message = {.due = false};
 
         vtd_registers_set32(&engine->registers, VTD_REG_ICS, VTD_ICS_IWC);
-        vtd_event_raise(&engine->registers, &engine->guest, VTD_EVENT_INVALIDATION);
+        vtd_event_raise(&engine->registers, VTD_EVENT_INVALIDATION, &message);
+        assert_false(message.due);
         assert_int_equal(read32(guest, VTD_REG_IECTL), VTD_ECTL_IM | VTD_ECTL_IP);
         write32(guest, VTD_REG_ICS, 0);
         assert_int_equal(read32(guest, VTD_REG_IECTL), VTD_ECTL_IM | VTD_ECTL_IP);

@@ -23,7 +23,7 @@ static struct outcome walk_rid(struct guest *guest, uint64_t root, unsigned rid,
         struct outcome outcome = {.result = VTD_WALK_E_MORE};
         struct vtd_walk walk;
 
-        vtd_walk_begin(&walk, root, (uint16_t)rid, VTD_NO_PASID);
+        vtd_walk_begin(&walk, root, (uint16_t)rid, false, 0);
         while (outcome.result == VTD_WALK_E_MORE) {
                 uint64_t reads = guest->reads;
 

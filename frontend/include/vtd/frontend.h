@@ -10,8 +10,9 @@
  *   4. calls vtd_frontend_run() after each register write and whenever the descriptor of
  *      vtd_frontend_get_fd() is readable, until it says VTD_FRONTEND_IDLE.
  *
- * Threads: calls on one unit must not overlap; the VMM's lock around its device model is enough.
- * Callbacks are made from inside calls on the unit and must not call back into it.
+ * Threads: calls on one unit must not overlap, except those of vtd/dma.h; the VMM's lock around its
+ * device model is enough.  Callbacks are made from inside calls on the unit: they must not call back
+ * into it, nor wait for a thread that is inside a call on it.
  *
  * Errors: 0; a positive VTD_FRONTEND_* outcome named at the function; a negative errno for the
  * unexpected.  Whatever a guest writes never makes a call fail: a guest's mistakes become VT-d
@@ -52,6 +53,14 @@ struct vtd_frontend_callbacks {
          */
         int (*read_memory)(void *opaque, uint64_t gpa, void *data, size_t size);
         int (*write_memory)(void *opaque, uint64_t gpa, const void *data, size_t size);
+        /*
+         * Compare the 8 bytes at @gpa (a multiple of 8) with @expected and, if equal, replace them
+         * with @desired, as one atomic access; *@found is what was there.  Returns as read_memory.
+         * Accessed and dirty bits are set with it, in the tables of emulated devices: may be NULL
+         * when there are none.
+         */
+        int (*compare_exchange)(void *opaque, uint64_t gpa, uint64_t expected, uint64_t desired,
+                                uint64_t *found);
         /* Deliver a message-signalled interrupt: the 32-bit @data written to @address. */
         void (*send_message)(void *opaque, uint64_t address, uint32_t data);
         /* One line without newline; may be NULL. */
@@ -287,7 +296,7 @@ struct vtd_frontend_stats {
         uint32_t last_sequence; /* of the last record sent */
 };
 
-void vtd_frontend_get_stats(const struct vtd_frontend *frontend, struct vtd_frontend_stats *stats);
+void vtd_frontend_get_stats(struct vtd_frontend *frontend, struct vtd_frontend_stats *stats);
 
 #pragma GCC visibility pop
 
