@@ -420,7 +420,7 @@ int vtd_frontend_build_dmar(struct vtd_frontend *frontend, const struct vtd_dmar
         lay_out(&counted, unit, config, 0);
         *size = counted.size;
         if (counted.size > capacity)
-                return VTD_DMAR_BUFFER_TOO_SMALL;
+                return VTD_FRONTEND_TOO_SMALL;
         lay_out(&written, unit, config, counted.size);
         for (size_t i = 0; i < written.size; i++)
                 sum += written.bytes[i];

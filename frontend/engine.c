@@ -10,6 +10,7 @@
 
 #include "frontend/event.h"
 #include "frontend/fault.h"
+#include "frontend/interrupt.h"
 #include "shared/checked.h"
 
 #define WARNINGS_PER_RESET 32u
@@ -495,15 +496,39 @@ static int flush(struct vtd_engine *engine, unsigned *budget)
         return submit_outstanding(engine);
 }
 
+/* What is to be in force for interrupt requests once the commands are carried out. */
+static uint64_t wanted_interrupts(const struct vtd_engine *engine)
+{
+        uint64_t wanted = atomic_load(&engine->interrupts) & VTD_INTERRUPTS_IRTA_MASK;
+
+        if (engine->registers.set_interrupt_table)
+                wanted = vtd_registers_get64(&engine->registers, VTD_REG_IRTA);
+        if (engine->registers.command & VTD_GCMD_IRE)
+                wanted |= VTD_INTERRUPTS_REMAPPED;
+        if (engine->registers.command & VTD_GCMD_CFI)
+                wanted |= VTD_INTERRUPTS_COMPATIBILITY;
+        return wanted;
+}
+
 static bool is_command_wanted(const struct vtd_engine *engine)
 {
         uint32_t command = engine->registers.command;
 
-        return engine->registers.set_root || !!(command & VTD_GCMD_TE) != engine->enabled ||
-               !!(command & VTD_GCMD_QIE) != engine->queue.enabled;
+        return engine->registers.set_root || engine->registers.set_interrupt_table ||
+               !!(command & VTD_GCMD_TE) != engine->enabled ||
+               !!(command & VTD_GCMD_QIE) != engine->queue.enabled ||
+               wanted_interrupts(engine) != atomic_load(&engine->interrupts);
 }
 
-/* The root pointer is latched before translation is switched, should both be asked for at once. */
+/* The whole of it changes in one step: no request sees a new table with an old mode. */
+static void switch_interrupts(struct vtd_engine *engine)
+{
+        atomic_store(&engine->interrupts, wanted_interrupts(engine));
+        engine->command_set_interrupt_table = engine->registers.set_interrupt_table;
+        engine->registers.set_interrupt_table = false;
+}
+
+/* Pointers are latched before what uses them is switched, should both be asked for at once. */
 static void start_command(struct vtd_engine *engine)
 {
         bool enable = engine->registers.command & VTD_GCMD_TE;
@@ -519,6 +544,7 @@ static void start_command(struct vtd_engine *engine)
         if (engine->command_set_root)
                 engine->root = vtd_registers_get64(&engine->registers, VTD_REG_RTADDR);
         engine->enabled = enable;
+        switch_interrupts(engine);
         if (engine->command_set_root || toggle)
                 vtd_bindings_mark_all(&engine->bindings, engine->command_set_root || !enable);
 }
@@ -526,6 +552,7 @@ static void start_command(struct vtd_engine *engine)
 static void finish_command(struct vtd_engine *engine)
 {
         uint32_t status = vtd_registers_get32(&engine->registers, VTD_REG_GSTS);
+        uint64_t interrupts = atomic_load(&engine->interrupts);
         bool queue_wanted = engine->registers.command & VTD_GCMD_QIE;
 
         engine->command_active = false;
@@ -533,13 +560,19 @@ static void finish_command(struct vtd_engine *engine)
                 vtd_queue_enable(&engine->queue, &engine->registers);
         if (!queue_wanted && engine->queue.enabled)
                 vtd_queue_disable(&engine->queue, &engine->registers);
-        status &= ~(VTD_GCMD_TE | VTD_GCMD_QIE);
+        status &= ~(VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_IRE | VTD_GCMD_CFI);
         if (engine->enabled)
                 status |= VTD_GCMD_TE;
         if (engine->queue.enabled)
                 status |= VTD_GCMD_QIE;
         if (engine->command_set_root && !engine->registers.set_root)
                 status |= VTD_GCMD_SRTP;
+        if (interrupts & VTD_INTERRUPTS_REMAPPED)
+                status |= VTD_GCMD_IRE;
+        if (interrupts & VTD_INTERRUPTS_COMPATIBILITY)
+                status |= VTD_GCMD_CFI;
+        if (engine->command_set_interrupt_table && !engine->registers.set_interrupt_table)
+                status |= VTD_GCMD_SIRTP;
         vtd_registers_set32(&engine->registers, VTD_REG_GSTS, status);
 }
 
@@ -753,6 +786,8 @@ void vtd_engine_reset(struct vtd_engine *engine)
         engine->root = 0;
         engine->command_active = false;
         engine->command_set_root = false;
+        engine->command_set_interrupt_table = false;
+        atomic_store(&engine->interrupts, 0);
         engine->held = false;
         engine->flush_due = false;
         engine->walking = NULL;

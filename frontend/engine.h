@@ -20,6 +20,7 @@
 #ifndef VTD_FRONTEND_ENGINE_H
 #define VTD_FRONTEND_ENGINE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,6 +56,9 @@ struct vtd_engine {
         uint64_t root;         /* RTADDR as latched by SRTP */
         bool command_active;   /* started, to be shown in GSTS when all bindings are settled */
         bool command_set_root; /* it latched the root */
+        bool command_set_interrupt_table;
+        /* VTD_INTERRUPTS_*, as in force; other threads read it at any time. */
+        _Atomic uint64_t interrupts;
 
         bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
         struct vtd_descriptor descriptor;

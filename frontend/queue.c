@@ -18,9 +18,10 @@
  * One row per descriptor type.  In scalable mode every descriptor must be 256 bits wide; the types
  * marked scalable_only exist nowhere else.  Breaches of either, like unknown types, are type errors.
  *
- * Device-TLB, interrupt-entry-cache and page-response descriptors belong to capabilities that are
- * not offered.  The architecture names no error for them, so they are judged like all others
- * (PFSID is reserved without device-TLB throttling) and then have nothing to do: `ignored`.
+ * Device-TLB and page-response descriptors belong to capabilities that are not offered.  The
+ * architecture names no error for them, so they are judged like all others (PFSID is reserved
+ * without device-TLB throttling) and then have nothing to do: `ignored`.  So do those of the
+ * interrupt entry cache, because there is none: every request reads its entry anew.
  */
 static const struct descriptor_rule {
         enum vtd_descriptor_type type;
@@ -137,7 +138,8 @@ static const struct descriptor_rule *find_rule(unsigned type)
 }
 
 /* Returns the error to raise, or 0. */
-static int judge_descriptor(const struct vtd_queue *queue, unsigned table_mode,
+static int judge_descriptor(const struct vtd_queue *queue,
+                            const struct vtd_capabilities *capabilities, unsigned table_mode,
                             const uint64_t *words, const struct descriptor_rule *rule)
 {
         bool wide = queue->descriptor_size == 32;
@@ -154,6 +156,10 @@ static int judge_descriptor(const struct vtd_queue *queue, unsigned table_mode,
         /* MAMV bounds this type only, not PASID-based invalidation. */
         if (rule->type == VTD_DESCRIPTOR_IOTLB && ((words[0] >> 4) & 3) == VTD_IOTLB_PAGE &&
             (words[1] & 0x3f) > VTD_CAP_MAMV)
+                return VTD_QUEUE_ERROR_RESERVED;
+        if (rule->type == VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE &&
+            (capabilities->ecap & VTD_ECAP_IR) && (words[0] & 0x10) &&
+            ((words[0] >> 27) & 0x1f) > VTD_ECAP_MHMV)
                 return VTD_QUEUE_ERROR_RESERVED;
         return 0;
 }
@@ -206,7 +212,7 @@ int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registe
         }
         type = (words[0] & 0xf) | ((words[0] >> 5) & 0x70);
         rule = find_rule(type);
-        judged = judge_descriptor(queue, table_mode, words, rule);
+        judged = judge_descriptor(queue, capabilities, table_mode, words, rule);
         if (judged != 0) {
                 *error = judged;
                 return VTD_QUEUE_E_ERROR;

@@ -121,11 +121,11 @@ static void test_a_small_buffer_is_told_the_size_and_left_alone(void **state)
         memset(untouched, 0xa5, sizeof(untouched));
         memcpy(table, untouched, sizeof(table));
         assert_int_equal(vtd_frontend_build_dmar(unit, &sample->config, NULL, 0, &size),
-                         VTD_DMAR_BUFFER_TOO_SMALL);
+                         VTD_FRONTEND_TOO_SMALL);
         assert_int_equal(size, needed);
         size = 0;
         assert_int_equal(vtd_frontend_build_dmar(unit, &sample->config, table, needed - 1, &size),
-                         VTD_DMAR_BUFFER_TOO_SMALL);
+                         VTD_FRONTEND_TOO_SMALL);
         assert_int_equal(size, needed);
         assert_memory_equal(table, untouched, sizeof(table));
         assert_int_equal(vtd_frontend_build_dmar(unit, &sample->config, table, needed, &size), 0);
@@ -196,7 +196,7 @@ static void assert_accepted(const struct draft *draft)
 
         assert_non_null(unit);
         assert_int_equal(vtd_frontend_build_dmar(unit, &draft->sample.config, NULL, 0, &size),
-                         VTD_DMAR_BUFFER_TOO_SMALL);
+                         VTD_FRONTEND_TOO_SMALL);
         assert_string_equal(line, "");
         unit = vtd_frontend_free(unit);
 }

@@ -108,13 +108,13 @@ struct vtd_dmar_config {
 };
 
 enum {
-        VTD_DMAR_BUFFER_TOO_SMALL = 1,
+        VTD_FRONTEND_TOO_SMALL = 9, /* build_dmar: the buffer has no room */
 };
 
 /*
  * Writes the table of @frontend, checksum included, into @buffer, which is the caller's and has
  * room for @capacity bytes; with a @capacity of 0 it may be NULL.
- * Returns 0 with *@size, the bytes written; VTD_DMAR_BUFFER_TOO_SMALL with *@size, the bytes needed,
+ * Returns 0 with *@size, the bytes written; VTD_FRONTEND_TOO_SMALL with *@size, the bytes needed,
  * and @buffer as it was; -EINVAL for a table that would break a rule above or of the architecture,
  * with @buffer and *@size as they were: the log says which rule.
  *
