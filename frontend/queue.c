@@ -20,62 +20,48 @@
  *
  * Device-TLB and page-response descriptors belong to capabilities that are not offered.  The
  * architecture names no error for them, so they are judged like all others (PFSID is reserved
- * without device-TLB throttling) and then have nothing to do: `ignored`.  So do those of the
- * interrupt entry cache, because there is none: every request reads its entry anew.
+ * without device-TLB throttling) and then have nothing to do.
  */
 static const struct descriptor_rule {
         enum vtd_descriptor_type type;
         bool scalable_only;
-        bool ignored;
         uint8_t granularities;
         uint64_t reserved[2];
         bool upper_half_is_free; /* software's own in older revisions */
 } descriptor_rules[] = {
         {VTD_DESCRIPTOR_CONTEXT_CACHE,
          false,
-         false,
          G(1) | G(2) | G(3),
          {UINT64_C(0xfffc00000000f1c0), UINT64_MAX},
          false},
         {VTD_DESCRIPTOR_IOTLB,
          false,
-         false,
          G(1) | G(2) | G(3),
          {UINT64_C(0xffffffff0000f100), 0xf80},
          false},
-        {VTD_DESCRIPTOR_DEVICE_TLB,
-         false,
-         true,
-         G_ANY,
-         {UINT64_C(0xffff0000ffe0f1f0), 0xffe},
-         false},
+        {VTD_DESCRIPTOR_DEVICE_TLB, false, G_ANY, {UINT64_C(0xffff0000ffe0f1f0), 0xffe}, false},
         {VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE,
          false,
-         true,
          G_ANY,
          {UINT64_C(0xffff000007fff1e0), UINT64_MAX},
          false},
-        {VTD_DESCRIPTOR_WAIT, false, false, G_ANY, {UINT64_C(0x00000000fffff180), 0x3}, false},
+        {VTD_DESCRIPTOR_WAIT, false, G_ANY, {UINT64_C(0x00000000fffff180), 0x3}, false},
         {VTD_DESCRIPTOR_PASID_IOTLB,
          true,
-         false,
          G(2) | G(3),
          {UINT64_C(0xfff000000000f1c0), 0xf80},
          false},
         {VTD_DESCRIPTOR_PASID_CACHE,
          true,
-         false,
          G(0) | G(1) | G(3),
          {UINT64_C(0xfff000000000f1c0), UINT64_MAX},
          false},
         {VTD_DESCRIPTOR_PASID_DEVICE_TLB,
          true,
-         true,
          G_ANY,
          {UINT64_C(0xfff000000000f000), 0x7fe},
          false},
         {VTD_DESCRIPTOR_PAGE_GROUP_RESPONSE,
-         true,
          true,
          G_ANY,
          {UINT64_C(0xfff00000000001e0), UINT64_C(0xfffffffffffff003)},
@@ -171,7 +157,6 @@ static void take_apart(struct vtd_descriptor *descriptor, const struct descripto
 
         *descriptor = (struct vtd_descriptor){
                 .type = rule->type,
-                .ignored = rule->ignored,
                 .granularity = (words[0] >> 4) & 3,
                 .domain_id = (words[0] >> 16) & 0xffff,
                 .pasid = (words[0] >> 32) & 0xfffff,

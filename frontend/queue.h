@@ -43,7 +43,6 @@ enum {
 /* A checked descriptor; which members count depends on type and granularity. */
 struct vtd_descriptor {
         enum vtd_descriptor_type type;
-        bool ignored; /* nothing to do: it serves a capability that is not offered */
         unsigned granularity;
         uint16_t domain_id;
         uint32_t pasid;
