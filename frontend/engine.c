@@ -10,7 +10,6 @@
 
 #include "frontend/event.h"
 #include "frontend/fault.h"
-#include "frontend/interrupt.h"
 #include "shared/checked.h"
 
 #define WARNINGS_PER_RESET 32u
@@ -520,10 +519,21 @@ static bool is_command_wanted(const struct vtd_engine *engine)
                wanted_interrupts(engine) != atomic_load(&engine->interrupts);
 }
 
+/* The VMM is to be told of these entries; without the capability there are none. */
+static void change_interrupts(struct vtd_engine *engine, uint32_t first, uint32_t count)
+{
+        if (engine->capabilities.ecap & VTD_ECAP_IR)
+                engine->interrupt_change = (struct vtd_interrupt_change){first, count};
+}
+
 /* The whole of it changes in one step: no request sees a new table with an old mode. */
 static void switch_interrupts(struct vtd_engine *engine)
 {
-        atomic_store(&engine->interrupts, wanted_interrupts(engine));
+        uint64_t wanted = wanted_interrupts(engine);
+
+        if (engine->registers.set_interrupt_table || wanted != atomic_load(&engine->interrupts))
+                change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
+        atomic_store(&engine->interrupts, wanted);
         engine->command_set_interrupt_table = engine->registers.set_interrupt_table;
         engine->registers.set_interrupt_table = false;
 }
@@ -677,6 +687,8 @@ static void execute(struct vtd_engine *engine)
                         vtd_bindings_mark_context(&engine->bindings, descriptor);
                 else if (descriptor->type == VTD_DESCRIPTOR_PASID_CACHE)
                         vtd_bindings_mark_pasid_cache(&engine->bindings, descriptor);
+                else if (descriptor->type == VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE)
+                        change_interrupts(engine, descriptor->index, descriptor->index_count);
                 complete_descriptor(engine);
         }
 }
@@ -739,7 +751,7 @@ static int take_turn(struct vtd_engine *engine, unsigned *budget)
         return TURN_AGAIN;
 }
 
-int vtd_engine_run(struct vtd_engine *engine, unsigned budget)
+int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 {
         uint64_t requests = engine->stats.requests;
         bool collected = engine->outstanding;
@@ -747,8 +759,10 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned budget)
         int r;
 
         do
-                r = take_turn(engine, &budget);
-        while (r == TURN_AGAIN);
+                r = take_turn(engine, budget);
+        while (r == TURN_AGAIN && engine->interrupt_change.count == 0);
+        if (r == TURN_AGAIN)
+                return VTD_FRONTEND_PENDING;
         /* A broker that goes away while nothing is asked of it is noticed here. */
         if (r == VTD_FRONTEND_IDLE && engine->backend && !collected &&
             requests == engine->stats.requests &&
@@ -788,6 +802,7 @@ void vtd_engine_reset(struct vtd_engine *engine)
         engine->command_set_root = false;
         engine->command_set_interrupt_table = false;
         atomic_store(&engine->interrupts, 0);
+        change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
         engine->held = false;
         engine->flush_due = false;
         engine->walking = NULL;

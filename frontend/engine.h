@@ -27,6 +27,7 @@
 #include "frontend/backend.h"
 #include "frontend/bindings.h"
 #include "frontend/guest.h"
+#include "frontend/interrupt.h"
 #include "frontend/pending.h"
 #include "frontend/queue.h"
 #include "frontend/registers.h"
@@ -59,6 +60,7 @@ struct vtd_engine {
         bool command_set_interrupt_table;
         /* VTD_INTERRUPTS_*, as in force; other threads read it at any time. */
         _Atomic uint64_t interrupts;
+        struct vtd_interrupt_change interrupt_change; /* which the VMM is to be told of */
 
         bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
         struct vtd_descriptor descriptor;
@@ -95,8 +97,21 @@ struct vtd_engine {
  */
 void vtd_engine_reset(struct vtd_engine *engine);
 
-/* See vtd_frontend_run(). */
-int vtd_engine_run(struct vtd_engine *engine, unsigned budget);
+/*
+ * See vtd_frontend_run(); takes from *@budget.  Once interrupt_change is not empty it returns
+ * VTD_FRONTEND_PENDING, without doing what a guest could take for the change being carried out: the
+ * caller takes it, tells the VMM and calls again.
+ */
+int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
+
+/* What the VMM is to be told of, which is forgotten here. */
+static inline struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
+{
+        struct vtd_interrupt_change change = engine->interrupt_change;
+
+        engine->interrupt_change.count = 0;
+        return change;
+}
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);

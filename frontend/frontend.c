@@ -66,6 +66,7 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
         }
         frontend->engine.capabilities = vtd_capabilities_of(config);
         vtd_engine_reset(&frontend->engine);
+        (void)vtd_engine_take_change(&frontend->engine); /* nobody knows of what was before */
         *out = frontend;
         return 0;
 }
@@ -417,14 +418,35 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
         unlock(frontend);
 }
 
+/* Without the lock, which the VMM's remapping of interrupts may need. */
+static void tell_of_change(struct vtd_frontend *frontend, const struct vtd_interrupt_change *change)
+{
+        if (change->count > 0 && frontend->interrupts_changed)
+                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
+                                             change->count);
+}
+
+/* Each change was set off by a descriptor, which took from the budget, or by the last command. */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
+        struct vtd_interrupt_change change;
         int r;
 
-        lock(frontend);
-        r = vtd_engine_run(&frontend->engine, budget);
-        unlock(frontend);
+        do {
+                lock(frontend);
+                r = vtd_engine_run(&frontend->engine, &budget);
+                change = vtd_engine_take_change(&frontend->engine);
+                unlock(frontend);
+                tell_of_change(frontend, &change);
+        } while (change.count > 0);
         return r;
+}
+
+void vtd_frontend_watch_interrupts(struct vtd_frontend *frontend,
+                                   vtd_frontend_interrupts_changed changed, void *opaque)
+{
+        frontend->interrupts_changed = changed;
+        frontend->interrupts_changed_opaque = opaque;
 }
 
 int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
@@ -437,9 +459,13 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
 
 void vtd_frontend_reset(struct vtd_frontend *frontend)
 {
+        struct vtd_interrupt_change change;
+
         lock(frontend);
         vtd_engine_reset(&frontend->engine);
+        change = vtd_engine_take_change(&frontend->engine);
         unlock(frontend);
+        tell_of_change(frontend, &change);
 }
 
 /* Returns 0 with @request filled in; -ENODEV, -EINVAL. */

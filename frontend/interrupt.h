@@ -25,6 +25,14 @@
 #define VTD_INTERRUPTS_BASE_MASK     UINT64_C(0xfffffffffffff000)
 #define VTD_INTERRUPTS_IRTA_MASK     UINT64_C(0xfffffffffffff80f)
 
+#define VTD_INTERRUPT_ENTRIES 65536u /* of the largest table */
+
+/* Entries whose content a guest has announced to have changed; none with a count of 0. */
+struct vtd_interrupt_change {
+        uint32_t first;
+        uint32_t count;
+};
+
 struct vtd_interrupt_request {
         uint16_t rid;
         uint64_t address;

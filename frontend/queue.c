@@ -150,6 +150,15 @@ static int judge_descriptor(const struct vtd_queue *queue,
         return 0;
 }
 
+/* An index-selective descriptor means the aligned block of 2^IM entries around IIDX. */
+static void take_indices(struct vtd_descriptor *descriptor, const uint64_t *words)
+{
+        unsigned mask = words[0] & 0x10 ? (words[0] >> 27) & VTD_ECAP_MHMV : 16;
+
+        descriptor->index_count = UINT32_C(1) << mask;
+        descriptor->index = (words[0] >> 32) & 0xffff & ~(descriptor->index_count - 1);
+}
+
 static void take_apart(struct vtd_descriptor *descriptor, const struct descriptor_rule *rule,
                        const uint64_t *words)
 {
@@ -170,6 +179,8 @@ static void take_apart(struct vtd_descriptor *descriptor, const struct descripto
                 .status_data = (uint32_t)(words[0] >> 32),
                 .status_address = words[1],
         };
+        if (rule->type == VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE)
+                take_indices(descriptor, words);
 }
 
 int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registers,

@@ -675,6 +675,143 @@ static void test_invalidations_are_judged_and_entries_read_anew(void **state)
         assert_delivered(guest, RID_A, ADDRESS(1), 0, 0xfee02000, 0x4032);
 }
 
+/* What a VMM that keeps answers was told, and what it saw and was answered at that moment. */
+struct watcher {
+        struct guest *guest;
+        unsigned calls;
+        uint32_t first, count;
+        uint32_t status; /* of the wait descriptor behind */
+        unsigned wrong;  /* requests that were not answered by what holds from then on */
+        bool remapped;   /* entry 1 of INTERRUPT_TABLE is to be in force, and no other */
+};
+
+static void be_told(void *opaque, uint32_t first, uint32_t count)
+{
+        struct watcher *watcher = opaque;
+        struct vtd_frontend_message message = {0, 0};
+        struct vtd_frontend *unit = watcher->guest->unit;
+
+        watcher->calls++;
+        watcher->first = first;
+        watcher->count = count;
+        watcher->status = guest_get32(watcher->guest, STATUS);
+        if (vtd_frontend_remap_interrupt(unit, RID_A, ADDRESS(1), 0, &message) != 0 ||
+            message.address != (watcher->remapped ? 0xfee01000 : ADDRESS(1)))
+                watcher->wrong++;
+        /* One that faults takes the unit's lock. */
+        if (vtd_frontend_remap_interrupt(unit, RID_A, ADDRESS(2), 0, &message) !=
+            (watcher->remapped ? VTD_FRONTEND_BLOCKED : 0))
+                watcher->wrong++;
+}
+
+static void assert_told(struct watcher *watcher, uint32_t first, uint32_t count)
+{
+        assert_int_equal(watcher->calls, 1);
+        assert_int_equal(watcher->first, first);
+        assert_int_equal(watcher->count, count);
+        assert_int_equal(watcher->wrong, 0);
+        watcher->calls = 0;
+        clear_faults(watcher->guest);
+}
+
+static void test_a_watcher_is_told_before_the_guest_can_see_it(void **state)
+{
+        static const struct {
+                uint64_t first, second;
+                uint32_t index, count;
+        } cases[] = {
+                {IEC_GLOBAL, 0, 65536},
+                {UINT64_C(0x4) | UINT64_C(7) << 27, 0, 0, 65536},
+                {IEC_INDEX(5, 0), 5, 1},
+                {IEC_INDEX(5, 1), 4, 2},
+                {IEC_INDEX(0xffff, 0), 65535, 1},
+                {IEC_INDEX(0xffff, 15), 32768, 32768},
+                {IEC_INDEX(0x7fff, 15), 0, 32768},
+                {IEC_INDEX(0x1234, 8), 0x1200, 256},
+        };
+        struct guest *guest = *state;
+        struct watcher watcher = {.guest = guest};
+
+        put_irte(guest, 1, ENTRY(0x31, XAPIC(1)), ANYBODY);
+        enable_queue(guest);
+        vtd_frontend_watch_interrupts(guest->unit, be_told, &watcher);
+        set_table(guest, INTERRUPT_TABLE | SIZE(3));
+        assert_told(&watcher, 0, 65536);
+        watcher.remapped = true;
+        command(guest, VTD_GCMD_IRE, 0);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_told(&watcher, 0, 65536);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
+                uint32_t status = 100 + (uint32_t)i;
+
+                queue_descriptor(guest, cases[i].first, cases[i].second);
+                queue_descriptor(guest, WAIT_STATUS(status));
+                kick(guest);
+                run_until(guest, VTD_FRONTEND_IDLE);
+                assert_int_not_equal(watcher.status, status);
+                assert_int_equal(guest_get32(guest, STATUS), status);
+                assert_told(&watcher, cases[i].index, cases[i].count);
+        }
+        /* Latching the same table again is a change too: its entries may be others. */
+        command(guest, VTD_GCMD_SIRTP, 0);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_told(&watcher, 0, 65536);
+        command(guest, VTD_GCMD_CFI, 0);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_told(&watcher, 0, 65536);
+        /* Nothing of the kind. */
+        command(guest, 0, 0);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        invalidate(guest, IOTLB_GLOBAL);
+        invalidate(guest, IEC_INDEX(0, 16));
+        assert_int_equal(watcher.calls, 0);
+        watcher.remapped = false;
+        vtd_frontend_reset(guest->unit);
+        assert_told(&watcher, 0, 65536);
+}
+
+static void count_calls(void *opaque, uint32_t first, uint32_t count)
+{
+        (void)first, (void)count;
+        ++*(unsigned *)opaque;
+}
+
+static void test_being_told_costs_no_more_than_the_budget(void **state)
+{
+        struct guest *guest = *state;
+        unsigned calls = 0;
+
+        enable_queue(guest);
+        vtd_frontend_watch_interrupts(guest->unit, count_calls, &calls);
+        for (unsigned i = 0; i < 5; i++)
+                queue_descriptor(guest, IEC_INDEX(i, 0));
+        kick(guest);
+        assert_int_equal(vtd_frontend_run(guest->unit, 2), VTD_FRONTEND_PENDING);
+        assert_int_equal(calls, 2);
+        assert_int_equal(vtd_frontend_run(guest->unit, 2), VTD_FRONTEND_PENDING);
+        assert_int_equal(calls, 4);
+        assert_int_equal(vtd_frontend_run(guest->unit, 2), VTD_FRONTEND_IDLE);
+        assert_int_equal(calls, 5);
+        vtd_frontend_watch_interrupts(guest->unit, NULL, NULL);
+        invalidate(guest, IEC_GLOBAL);
+        assert_int_equal(calls, 5);
+}
+
+static void test_without_the_capability_nobody_is_told(void **state)
+{
+        struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
+        struct guest *guest = *state;
+        unsigned calls = 0;
+
+        guest_configure(guest, &config, 7);
+        vtd_frontend_watch_interrupts(guest->unit, count_calls, &calls);
+        enable_queue(guest);
+        invalidate(guest, IEC_GLOBAL);
+        assert_int_equal(read32(guest, VTD_REG_FSTS), 0);
+        vtd_frontend_reset(guest->unit);
+        assert_int_equal(calls, 0);
+}
+
 /* As kvm-unit-tests' x86/intel-iommu.c programs the unit: GCMD is GSTS with one more bit. */
 static void kut_command(struct guest *guest, uint32_t bit)
 {
@@ -943,6 +1080,9 @@ int main(void)
                 TEST(test_reset_turns_remapping_off),
                 TEST(test_fault_messages_are_not_remapped),
                 TEST(test_invalidations_are_judged_and_entries_read_anew),
+                TEST(test_a_watcher_is_told_before_the_guest_can_see_it),
+                TEST(test_being_told_costs_no_more_than_the_budget),
+                TEST(test_without_the_capability_nobody_is_told),
                 TEST(test_kvm_unit_tests_4_interrupt_table),
                 TEST(test_kvm_unit_tests_6_interrupt_remapping),
                 TEST(test_kvm_unit_tests_10_ioapic_interrupt),

@@ -20,8 +20,8 @@
  * The messages of the unit itself, which send_message is called for, are never remapped.
  *
  * Nothing is cached: every request reads the table's entry anew, so that an invalidation has nothing
- * to do.  A VMM that keeps the answer, as with an interrupt that the kernel injects, must ask again
- * whenever the guest has run an invalidation of interrupt entries, and when GSTS changes.
+ * to do in the unit.  A VMM that keeps answers, as in the routes of interrupts that the kernel
+ * injects, is told when to ask again: see vtd_frontend_watch_interrupts().
  */
 #ifndef VTD_INTERRUPT_H
 #define VTD_INTERRUPT_H
@@ -60,12 +60,33 @@ enum {
  *                         reserved bits (20h).
  *
  * Threads: may be called from any thread, at any time between vtd_frontend_new() and _free(), also
- * while another call on the unit is under way, but not from a callback.  Makes the callbacks
- * read_memory, once and of 16 bytes, and send_message, from the calling thread.  A call that overlaps
- * vtd_frontend_run() or _reset() is answered by what held before or by what holds after.
+ * while another call on the unit is under way, but not from a callback other than the one of
+ * vtd_frontend_watch_interrupts().  Makes the callbacks read_memory, at most once and of 16 bytes, and
+ * send_message, from the calling thread.
+ *
+ * A call that overlaps vtd_frontend_run() or _reset() is answered by what held before or by what holds
+ * after.  The unit does not wait for the delivery of what it has answered: a guest that changes an
+ * entry may receive one more message of before, unless the VMM delivers it under a lock that it also
+ * holds around run().
  */
 int vtd_frontend_remap_interrupt(struct vtd_frontend *frontend, uint16_t rid, uint64_t address,
                                  uint32_t data, struct vtd_frontend_message *message);
+
+/*
+ * The guest has invalidated @count entries from @first on; all 65536 also when it has switched table
+ * or mode, and at a reset.  Called from inside vtd_frontend_run() and _reset(), in the thread of that
+ * call, before a later wait descriptor completes or GSTS shows the change: what the VMM has kept of
+ * such entries must be out of use when it returns.  On the unit, it may call
+ * vtd_frontend_remap_interrupt() and nothing else.
+ */
+typedef void (*vtd_frontend_interrupts_changed)(void *opaque, uint32_t first, uint32_t count);
+
+/*
+ * Has @changed called from here on, in place of what was before; NULL for nothing.  Not while another
+ * call on the unit is under way.
+ */
+void vtd_frontend_watch_interrupts(struct vtd_frontend *frontend,
+                                   vtd_frontend_interrupts_changed changed, void *opaque);
 
 #pragma GCC visibility pop
 
