@@ -442,15 +442,15 @@ static void test_an_entry_is_read_once(void **state)
         assert_int_equal(guest->reads, 2);
 }
 
-/* Guest memory as some VMM's: it has something, a present entry, at every address. */
+/* Guest memory as some VMM's: it has the first entry at every address. */
 static int read_anywhere(void *opaque, uint64_t gpa, void *data, size_t size)
 {
-        static const uint64_t entry[2] = {ENTRY(0x31, XAPIC(1)), ANYBODY};
+        struct guest *guest = opaque;
 
-        (void)opaque, (void)gpa;
-        if (size != sizeof(entry))
+        (void)gpa;
+        if (size != 16)
                 return -EFAULT;
-        memcpy(data, entry, sizeof(entry));
+        memcpy(data, guest->memory + INTERRUPT_TABLE, size);
         return 0;
 }
 
@@ -463,6 +463,7 @@ static void test_tables_beyond_the_host_address_width_are_access_faults(void **s
         config.host_address_bits = 40;
         guest_configure(guest, &config, 7);
         guest->unit->engine.guest.callbacks.read_memory = read_anywhere;
+        put_irte(guest, 0, ENTRY(0x31, XAPIC(1)), ANYBODY);
         enable_remapping(guest, BIT(40) | SIZE_LARGE);
         assert_blocked(guest, RID_A, ADDRESS(0), 0, 0x23, 0);
         set_table(guest, (BIT(40) - 0x1000) | SIZE_LARGE);
@@ -673,6 +674,102 @@ static void test_invalidations_are_judged_and_entries_read_anew(void **state)
         assert_delivered(guest, RID_A, ADDRESS(1), 0, 0xfee02000, 0x4032);
         invalidate(guest, IEC_INDEX(1, 0));
         assert_delivered(guest, RID_A, ADDRESS(1), 0, 0xfee02000, 0x4032);
+}
+
+static uint64_t bits(uint64_t value, unsigned high, unsigned low)
+{
+        return value << (63 - high) >> (63 - high + low);
+}
+
+/* The architecture's tables read off once more, without the unit's masks: the fault, or 0. */
+static unsigned model(uint64_t irta, uint64_t low, uint64_t high, unsigned rid, uint64_t address,
+                      uint32_t data, struct vtd_frontend_message *message)
+{
+        static const unsigned compared[] = {0xffff, 0xfffb, 0xfff9, 0xfff8};
+        bool extended = bits(irta, 11, 11);
+        unsigned index = (unsigned)(bits(address, 19, 5) | bits(address, 2, 2) << 15);
+        unsigned sid = (unsigned)bits(high, 15, 0), validation = (unsigned)bits(high, 19, 18);
+        uint64_t target = extended ? bits(low, 63, 32) : bits(low, 47, 40);
+
+        if (bits(address, 3, 3))
+                index += (unsigned)bits(data, 15, 0);
+        if (bits(data, 31, 16))
+                return 0x20;
+        if (index >= 1u << (bits(irta, 3, 0) + 1))
+                return 0x21;
+        if (!bits(low, 0, 0))
+                return 0x22;
+        if (bits(low, 15, 12) || bits(low, 31, 24) || bits(high, 63, 20) || validation == 3 ||
+            (!extended && (bits(low, 39, 32) || bits(low, 63, 48))))
+                return 0x24;
+        if (validation == 1 &&
+            (rid & compared[bits(high, 17, 16)]) != (sid & compared[bits(high, 17, 16)]))
+                return 0x26;
+        if (validation == 2 && (rid >> 8 < sid >> 8 || rid >> 8 > (sid & 0xff)))
+                return 0x26;
+        message->address = 0xfee00000 + bits(target, 7, 0) * 0x1000 + (bits(target, 31, 8) << 40) +
+                           bits(low, 3, 3) * 8 + bits(low, 2, 2) * 4;
+        message->data = (uint32_t)(bits(low, 23, 16) + bits(low, 7, 5) * 0x100 + 0x4000 +
+                                   bits(low, 4, 4) * 0x8000);
+        return 0;
+}
+
+/* xorshift64: the same on every machine.  Each bit is set with a chance of 1 in 2^@thinned. */
+static uint64_t random_bits(uint64_t *state, unsigned thinned)
+{
+        uint64_t value = UINT64_MAX;
+
+        for (unsigned i = 0; i < thinned; i++) {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                value &= *state;
+        }
+        return value;
+}
+
+static void test_random_requests_agree_with_a_model(void **state)
+{
+        struct guest *guest = *state;
+        unsigned reasons[0x27] = {0};
+        uint64_t random = 0x5eed;
+
+        guest->unit->engine.guest.callbacks.read_memory = read_anywhere;
+        enable_remapping(guest, INTERRUPT_TABLE | SIZE(0));
+        for (unsigned i = 0; i < 200000; i++) {
+                uint64_t irta = INTERRUPT_TABLE | (random_bits(&random, 1) & 0x80f);
+                uint64_t low = random_bits(&random, 5) | (random_bits(&random, 2) & 0xff00ff0fff);
+                uint64_t high = random_bits(&random, 6) | (random_bits(&random, 1) & 0x3ffff);
+                uint64_t address = 0xfee00010 | (random_bits(&random, 3) & 0xfffff);
+                uint32_t data =
+                        (uint32_t)(random_bits(&random, 5) | (random_bits(&random, 3) & 0xff));
+                unsigned rid = (unsigned)(high & 0xffff) ^ (random_bits(&random, 4) & 0xffff);
+                struct vtd_frontend_message message = {0, 0}, expected = {0, 0};
+                unsigned reason;
+                int r;
+
+                low |= random_bits(&random, 1) & 1;
+                high |= i % 3 << 18;
+                if (i % 16 == 0)
+                        set_table(guest, irta);
+                irta = atomic_load(&guest->unit->engine.interrupts);
+                reason = model(irta, low, high, rid, address, data, &expected);
+                put_irte(guest, 0, low, high);
+                r = vtd_frontend_remap_interrupt(guest->unit, (uint16_t)rid, address, data,
+                                                 &message);
+                assert_int_equal(r, reason ? VTD_FRONTEND_BLOCKED : 0);
+                assert_int_equal(message.address, expected.address);
+                assert_int_equal(message.data, expected.data);
+                reasons[reason]++;
+                if (reason && !(reason > 0x21 && low & FPD))
+                        assert_int_equal(fault_reason(guest, rid), reason);
+                clear_faults(guest);
+        }
+        /* The model's every answer was asked for. */
+        for (unsigned reason = 0x20; reason < 0x27; reason++)
+                if (reason != 0x23 && reason != 0x25)
+                        assert_in_range(reasons[reason], 1000, 200000);
+        assert_in_range(reasons[0], 1000, 200000);
 }
 
 /* What a VMM that keeps answers was told, and what it saw and was answered at that moment. */
@@ -1080,6 +1177,7 @@ int main(void)
                 TEST(test_reset_turns_remapping_off),
                 TEST(test_fault_messages_are_not_remapped),
                 TEST(test_invalidations_are_judged_and_entries_read_anew),
+                TEST(test_random_requests_agree_with_a_model),
                 TEST(test_a_watcher_is_told_before_the_guest_can_see_it),
                 TEST(test_being_told_costs_no_more_than_the_budget),
                 TEST(test_without_the_capability_nobody_is_told),

@@ -62,7 +62,7 @@ struct vtd_dmar_acpi_device {
 
 /*
  * Memory that devices must reach at its own address (an RMRR structure): guest-physical, and
- * reserved in the memory map.  Guests then keep such a device out of first-stage assignment.
+ * reserved in the memory map.  A guest keeps it mapped one to one for them.
  */
 struct vtd_dmar_reserved_memory {
         uint64_t base;  /* a multiple of 4096 */
