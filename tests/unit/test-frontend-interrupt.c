@@ -878,8 +878,9 @@ static void test_being_told_costs_no_more_than_the_budget(void **state)
         struct guest *guest = *state;
         unsigned calls = 0;
 
-        enable_queue(guest);
         vtd_frontend_watch_interrupts(guest->unit, count_calls, &calls);
+        enable_queue(guest);
+        assert_int_equal(calls, 0);
         for (unsigned i = 0; i < 5; i++)
                 queue_descriptor(guest, IEC_INDEX(i, 0));
         kick(guest);
@@ -904,9 +905,49 @@ static void test_without_the_capability_nobody_is_told(void **state)
         vtd_frontend_watch_interrupts(guest->unit, count_calls, &calls);
         enable_queue(guest);
         invalidate(guest, IEC_GLOBAL);
+        invalidate(guest, IEC_INDEX(0, 31));
         assert_int_equal(read32(guest, VTD_REG_FSTS), 0);
         vtd_frontend_reset(guest->unit);
         assert_int_equal(calls, 0);
+}
+
+/* What GSTS showed at the last change. */
+static void look_at_status(void *opaque, uint32_t first, uint32_t count)
+{
+        struct watcher *watcher = opaque;
+
+        (void)first, (void)count;
+        watcher->calls++;
+        watcher->status =
+                vtd_registers_get32(&watcher->guest->unit->engine.registers, VTD_REG_GSTS);
+}
+
+/* A command takes long while the broker does; what is asked for meanwhile is not done with it. */
+static void test_a_second_table_is_not_shown_with_the_first(void **state)
+{
+        struct guest *guest = *state;
+        struct watcher watcher = {.guest = guest};
+
+        put_irte(guest, 1, ENTRY(0x31, XAPIC(1)), ANYBODY);
+        put_irte_at(guest, OTHER_TABLE, 1, ENTRY(0x32, XAPIC(2)), ANYBODY);
+        plug(guest, RID_A);
+        vtd_frontend_watch_interrupts(guest->unit, look_at_status, &watcher);
+        guest->broker->hold = true;
+        write64(guest, VTD_REG_IRTA, INTERRUPT_TABLE | SIZE(0));
+        command(guest, VTD_GCMD_SIRTP | VTD_GCMD_IRE | VTD_GCMD_TE, 0);
+        run_until(guest, VTD_FRONTEND_WAITING);
+        assert_int_equal(watcher.calls, 1);
+        assert_int_equal(read32(guest, VTD_REG_GSTS), 0);
+        write64(guest, VTD_REG_IRTA, OTHER_TABLE | SIZE(0));
+        command(guest, VTD_GCMD_SIRTP, 0);
+        assert_delivered(guest, RID_A, ADDRESS(1), 0, 0xfee01000, 0x4031);
+        guest->broker->hold = false;
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(watcher.calls, 2);
+        assert_int_equal(watcher.status, VTD_GCMD_TE | VTD_GCMD_IRE);
+        assert_int_equal(read32(guest, VTD_REG_GSTS), VTD_GCMD_TE | VTD_GCMD_IRE | VTD_GCMD_SIRTP);
+        clear_faults(guest);
+        assert_delivered(guest, RID_A, ADDRESS(1), 0, 0xfee02000, 0x4032);
 }
 
 /* As kvm-unit-tests' x86/intel-iommu.c programs the unit: GCMD is GSTS with one more bit. */
@@ -1179,6 +1220,7 @@ int main(void)
                 TEST(test_invalidations_are_judged_and_entries_read_anew),
                 TEST(test_random_requests_agree_with_a_model),
                 TEST(test_a_watcher_is_told_before_the_guest_can_see_it),
+                TEST(test_a_second_table_is_not_shown_with_the_first),
                 TEST(test_being_told_costs_no_more_than_the_budget),
                 TEST(test_without_the_capability_nobody_is_told),
                 TEST(test_kvm_unit_tests_4_interrupt_table),
