@@ -157,14 +157,14 @@ static const struct check {
         enum vtd_fault_reason reason;
         bool (*holds)(struct examination *examination);
 } checks[] = {
-        {VTD_FAULT_INTERRUPT_REQUEST, has_interrupt_address},
-        {VTD_FAULT_INTERRUPT_FORMAT, has_remappable_format},
-        {VTD_FAULT_INTERRUPT_REQUEST, has_clean_data},
-        {VTD_FAULT_INTERRUPT_INDEX, has_index_in_table},
-        {VTD_FAULT_INTERRUPT_ACCESS, has_readable_entry},
-        {VTD_FAULT_INTERRUPT_ABSENT, has_present_entry},
-        {VTD_FAULT_INTERRUPT_RESERVED, has_clean_entry},
-        {VTD_FAULT_INTERRUPT_SOURCE, has_right_source},
+        {VTD_FAULT_REMAP_REQUEST, has_interrupt_address},
+        {VTD_FAULT_REMAP_FORMAT, has_remappable_format},
+        {VTD_FAULT_REMAP_REQUEST, has_clean_data},
+        {VTD_FAULT_REMAP_INDEX, has_index_in_table},
+        {VTD_FAULT_REMAP_ACCESS, has_readable_entry},
+        {VTD_FAULT_REMAP_ABSENT, has_present_entry},
+        {VTD_FAULT_REMAP_RESERVED, has_clean_entry},
+        {VTD_FAULT_REMAP_SOURCE, has_right_source},
 };
 
 /* What the guest lets pass as it is. */
