@@ -494,15 +494,50 @@ static int flush(struct vtd_engine *engine, unsigned *budget)
         return submit_outstanding(engine);
 }
 
+/* What is to be in force for interrupt requests once the commands are carried out. */
+static uint64_t wanted_interrupts(const struct vtd_engine *engine)
+{
+        uint64_t wanted = atomic_load(&engine->interrupts) & VTD_INTERRUPTS_IRTA_MASK;
+
+        if (engine->registers.set_interrupt_table)
+                wanted = vtd_registers_get64(&engine->registers, VTD_REG_IRTA);
+        if (engine->registers.command & VTD_GCMD_IRE)
+                wanted |= VTD_INTERRUPTS_REMAPPED;
+        if (engine->registers.command & VTD_GCMD_CFI)
+                wanted |= VTD_INTERRUPTS_COMPATIBILITY;
+        return wanted;
+}
+
 static bool is_command_wanted(const struct vtd_engine *engine)
 {
         uint32_t command = engine->registers.command;
 
-        return engine->registers.set_root || !!(command & VTD_GCMD_TE) != engine->enabled ||
-               !!(command & VTD_GCMD_QIE) != engine->queue.enabled;
+        return engine->registers.set_root || engine->registers.set_interrupt_table ||
+               !!(command & VTD_GCMD_TE) != engine->enabled ||
+               !!(command & VTD_GCMD_QIE) != engine->queue.enabled ||
+               wanted_interrupts(engine) != atomic_load(&engine->interrupts);
 }
 
-/* The root pointer is latched before translation is switched, should both be asked for at once. */
+/* The VMM is to be told of these entries; without the capability there are none. */
+static void change_interrupts(struct vtd_engine *engine, uint32_t first, uint32_t count)
+{
+        if (engine->capabilities.ecap & VTD_ECAP_IR)
+                engine->interrupt_change = (struct vtd_interrupt_change){first, count};
+}
+
+/* The whole of it changes in one step: no request sees a new table with an old mode. */
+static void switch_interrupts(struct vtd_engine *engine)
+{
+        uint64_t wanted = wanted_interrupts(engine);
+
+        if (engine->registers.set_interrupt_table || wanted != atomic_load(&engine->interrupts))
+                change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
+        atomic_store(&engine->interrupts, wanted);
+        engine->command_set_interrupt_table = engine->registers.set_interrupt_table;
+        engine->registers.set_interrupt_table = false;
+}
+
+/* Pointers are latched before what uses them is switched, should both be asked for at once. */
 static void start_command(struct vtd_engine *engine)
 {
         bool enable = engine->registers.command & VTD_GCMD_TE;
@@ -518,6 +553,7 @@ static void start_command(struct vtd_engine *engine)
         if (engine->command_set_root)
                 engine->root = vtd_registers_get64(&engine->registers, VTD_REG_RTADDR);
         engine->enabled = enable;
+        switch_interrupts(engine);
         if (engine->command_set_root || toggle) {
                 vtd_dma_set_mode(&engine->dma, engine->root, enable);
                 vtd_bindings_mark_all(&engine->bindings, engine->command_set_root || !enable);
@@ -538,6 +574,7 @@ static int settle_dma(struct vtd_engine *engine)
 static int finish_command(struct vtd_engine *engine)
 {
         uint32_t status = vtd_registers_get32(&engine->registers, VTD_REG_GSTS);
+        uint64_t interrupts = atomic_load(&engine->interrupts);
         bool queue_wanted = engine->registers.command & VTD_GCMD_QIE;
         int r = settle_dma(engine);
 
@@ -548,13 +585,19 @@ static int finish_command(struct vtd_engine *engine)
                 vtd_queue_enable(&engine->queue, &engine->registers);
         if (!queue_wanted && engine->queue.enabled)
                 vtd_queue_disable(&engine->queue, &engine->registers);
-        status &= ~(VTD_GCMD_TE | VTD_GCMD_QIE);
+        status &= ~(VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_IRE | VTD_GCMD_CFI);
         if (engine->enabled)
                 status |= VTD_GCMD_TE;
         if (engine->queue.enabled)
                 status |= VTD_GCMD_QIE;
         if (engine->command_set_root && !engine->registers.set_root)
                 status |= VTD_GCMD_SRTP;
+        if (interrupts & VTD_INTERRUPTS_REMAPPED)
+                status |= VTD_GCMD_IRE;
+        if (interrupts & VTD_INTERRUPTS_COMPATIBILITY)
+                status |= VTD_GCMD_CFI;
+        if (engine->command_set_interrupt_table && !engine->registers.set_interrupt_table)
+                status |= VTD_GCMD_SIRTP;
         vtd_registers_set32(&engine->registers, VTD_REG_GSTS, status);
         return TURN_AGAIN;
 }
@@ -667,6 +710,8 @@ static int execute(struct vtd_engine *engine)
                         vtd_bindings_mark_context(&engine->bindings, descriptor);
                 else if (descriptor->type == VTD_DESCRIPTOR_PASID_CACHE)
                         vtd_bindings_mark_pasid_cache(&engine->bindings, descriptor);
+                else if (descriptor->type == VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE)
+                        change_interrupts(engine, descriptor->index, descriptor->index_count);
                 complete_descriptor(engine);
         }
         return r;
@@ -744,7 +789,9 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 
         do
                 r = take_turn(engine, budget);
-        while (r == TURN_AGAIN);
+        while (r == TURN_AGAIN && engine->interrupt_change.count == 0);
+        if (r == TURN_AGAIN)
+                return VTD_ENGINE_E_INTERRUPTS;
         /* A broker that goes away while nothing is asked of it is noticed here. */
         if (r == VTD_FRONTEND_IDLE && engine->backend && !collected &&
             requests == engine->stats.requests &&
@@ -794,6 +841,12 @@ void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state
         vtd_dma_set_mode(&engine->dma, engine->root, engine->enabled);
         engine->command_active = false;
         engine->command_set_root = false;
+        engine->command_set_interrupt_table = false;
+        atomic_store(&engine->interrupts,
+                     state->interrupt_table |
+                             (status & VTD_GCMD_IRE ? VTD_INTERRUPTS_REMAPPED : 0) |
+                             (status & VTD_GCMD_CFI ? VTD_INTERRUPTS_COMPATIBILITY : 0));
+        change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
         engine->held = false;
         engine->flush_due = false;
         engine->walking = NULL;
@@ -829,7 +882,10 @@ int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *st
         state->registers = engine->registers;
         if (engine->command_active && engine->command_set_root)
                 state->registers.set_root = true;
+        if (engine->command_active && engine->command_set_interrupt_table)
+                state->registers.set_interrupt_table = true;
         state->root = engine->root;
+        state->interrupt_table = atomic_load(&engine->interrupts) & VTD_INTERRUPTS_IRTA_MASK;
         state->iqa = engine->queue.iqa;
         return 0;
 }

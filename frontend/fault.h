@@ -2,6 +2,9 @@
 /*
  * Fault recording registers and the fault half of FSTS.
  *
+ * Interrupt requests fault as on hardware, whether translation is on or off: FI is the index of the
+ * entry << 48 (0 when the request has none; of an index beyond 16 bits, its lower ones).
+ *
  * The requests of emulated devices fault as on hardware.  The faults of brokered devices do not
  * reach user space: the host's IOMMU blocks and logs them for the host alone.  What a guest finds
  * here for those is synthetic: one record each time that its tables ask
@@ -44,6 +47,13 @@
 
 enum vtd_fault_reason {
         VTD_FAULT_NONE = 0,
+        VTD_FAULT_REMAP_REQUEST = 0x20,
+        VTD_FAULT_REMAP_INDEX = 0x21,
+        VTD_FAULT_REMAP_ABSENT = 0x22,
+        VTD_FAULT_REMAP_ACCESS = 0x23,
+        VTD_FAULT_REMAP_RESERVED = 0x24,
+        VTD_FAULT_REMAP_FORMAT = 0x25,
+        VTD_FAULT_REMAP_SOURCE = 0x26,
         VTD_FAULT_INTERRUPT_REQUEST = 0x29,
         VTD_FAULT_ROOT_REGISTER = 0x30,
         VTD_FAULT_ROOT_LEGACY_PASID = 0x31,

@@ -21,6 +21,8 @@ struct vtd_frontend {
         pthread_mutex_t lock;
         struct vtd_engine engine;
         struct vtd_refusal refusal;
+        vtd_frontend_interrupts_changed interrupts_changed; /* or NULL */
+        void *interrupts_changed_opaque;
 };
 
 /* A mutex that was initialised and is not held by its caller cannot fail. */

@@ -43,7 +43,6 @@ enum {
 /* A checked descriptor; which members count depends on type and granularity. */
 struct vtd_descriptor {
         enum vtd_descriptor_type type;
-        bool ignored; /* nothing to do: it serves a capability that is not offered */
         unsigned granularity;
         uint16_t domain_id;
         uint32_t pasid;
@@ -52,6 +51,8 @@ struct vtd_descriptor {
         uint64_t address;        /* IOTLB: page aligned */
         unsigned address_mask;   /* 0 to 63: log2 of the number of pages */
         bool leaf;
+        uint32_t index;       /* interrupt entry cache: the first entry, ... */
+        uint32_t index_count; /* ... and how many, or all of 65536 */
         bool wait_interrupt;
         bool wait_status;
         uint32_t status_data;

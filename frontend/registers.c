@@ -72,16 +72,23 @@ uint64_t vtd_registers_read(const struct vtd_registers *registers, uint64_t offs
 }
 
 /*
- * RTPS falls at once, so that a guest which polls for it never takes the answer to an earlier SRTP
- * for this one's.  The sticky status bits change only when engine.c has carried the command out.
+ * RTPS and IRTPS fall at once, so that a guest which polls for one never takes the answer to an
+ * earlier command for this one's.  The sticky status bits change only when engine.c has carried the
+ * command out.
  */
 static void take_command(struct vtd_registers *registers, uint32_t value)
 {
-        registers->command = value & (VTD_GCMD_TE | VTD_GCMD_QIE);
-        if (value & VTD_GCMD_SRTP) {
+        uint32_t offered = VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE;
+
+        if (vtd_registers_get64(registers, VTD_REG_ECAP) & VTD_ECAP_IR)
+                offered |= VTD_GCMD_IRE | VTD_GCMD_SIRTP | VTD_GCMD_CFI;
+        value &= offered;
+        registers->command = value & ~(VTD_GCMD_SRTP | VTD_GCMD_SIRTP);
+        if (value & VTD_GCMD_SRTP)
                 registers->set_root = true;
-                registers->dwords[VTD_REG_GSTS / 4] &= ~VTD_GCMD_SRTP;
-        }
+        if (value & VTD_GCMD_SIRTP)
+                registers->set_interrupt_table = true;
+        registers->dwords[VTD_REG_GSTS / 4] &= ~(value & (VTD_GCMD_SRTP | VTD_GCMD_SIRTP));
 }
 
 static bool is_fault_flag(const struct vtd_registers *registers, unsigned offset)

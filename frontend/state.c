@@ -7,7 +7,7 @@
  *
  *   0   8  magic "VTDSTATE"              88  4  FECTL         128  4  ICS
  *   8   4  format version, 1             92  4  FEDATA        132  4  IECTL
- *  12   4  length: 168 + 16 n            96  4  FEADDR        136  4  IEDATA
+ *  12   4  length: 176 + 16 n            96  4  FEADDR        136  4  IEDATA
  *  16   4  VER                          100  4  FEUADDR       140  4  IEADDR
  *  20   4  bits of host addresses       104  4  IQH           144  4  IEUADDR
  *  24   8  CAP                          108  4  IQT           148  4  IQERCD.IQEI
@@ -15,14 +15,14 @@
  *  40   8  address of register page     120  8  IQA, latched  160  4  GCMD, below
  *  48   4  GSTS                         IQA, latched: 0       164  4  fault record that is
  *  52   4  FSTS                         unless GSTS.QIES              written next
- *  56   8  RTADDR                                             168 16n FRCD
- *  64   8  RTADDR, latched
+ *  56   8  RTADDR                                             168  8  IRTA, latched
+ *  64   8  RTADDR, latched                                    176 16n FRCD
  *  72   8  CCMD
  *  80   8  IOTLB
  *
- * GCMD: the sticky bits as last written, and SRTP if it is still to be carried out.  A command that
+ * GCMD: the sticky bits as last written, and SRTP and SIRTP if still to be carried out.  A command that
  * GSTS does not show yet is saved as one that was not begun, and is carried out as a whole again.
- * RTADDR is then latched again, too: the guest has not been told yet that it was.
+ * RTADDR or IRTA is then latched again, too: the guest has not been told yet that it was.
  *
  * A field is added at the end of the fixed part, before the fault records, and makes the next format
  * version; what a state of an earlier version lacks stays as after a reset.
@@ -62,7 +62,8 @@ enum {
         AT_LATCHED_IQA = 120,
         AT_COMMAND = 160,
         AT_NEXT_FAULT_RECORD = 164,
-        AT_FAULT_RECORDS = 168,
+        AT_LATCHED_IRTA = 168,
+        AT_FAULT_RECORDS = 176,
 };
 
 #define SIZE_MAX_OF_STATE (AT_FAULT_RECORDS + VTD_FRONTEND_REGISTER_PAGE_SIZE - VTD_REG_FRCD)
@@ -80,7 +81,9 @@ struct promise {
 #define PROMISES 5u
 
 /* Of GCMD and, in the same places, of GSTS. */
-#define COMMANDS (VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE)
+#define COMMANDS           (VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE)
+#define INTERRUPT_COMMANDS (VTD_GCMD_IRE | VTD_GCMD_SIRTP | VTD_GCMD_CFI)
+#define ONE_SHOT           (VTD_GCMD_SRTP | VTD_GCMD_SIRTP)
 
 static const struct saved_register {
         const char *name;
@@ -89,7 +92,7 @@ static const struct saved_register {
         uint8_t size;
         uint64_t unit_bits; /* besides those that a guest can write */
 } saved_registers[] = {
-        {"GSTS", 48, VTD_REG_GSTS, 4, COMMANDS},
+        {"GSTS", 48, VTD_REG_GSTS, 4, COMMANDS | INTERRUPT_COMMANDS},
         {"FSTS", 52, VTD_REG_FSTS, 4,
          VTD_FSTS_PFO | VTD_FSTS_PPF | VTD_FSTS_IQE | VTD_FSTS_FRI_MASK},
         {"RTADDR", 56, VTD_REG_RTADDR, 8, 0},
@@ -181,7 +184,10 @@ static void encode(const struct vtd_capabilities *capabilities,
         }
         put(bytes, AT_LATCHED_ROOT, 8, state->root);
         put(bytes, AT_LATCHED_IQA, 8, state->iqa);
-        put(bytes, AT_COMMAND, 4, registers->command | (registers->set_root ? VTD_GCMD_SRTP : 0));
+        put(bytes, AT_COMMAND, 4,
+            registers->command | (registers->set_root ? VTD_GCMD_SRTP : 0) |
+                    (registers->set_interrupt_table ? VTD_GCMD_SIRTP : 0));
+        put(bytes, AT_LATCHED_IRTA, 8, state->interrupt_table);
         put(bytes, AT_NEXT_FAULT_RECORD, 4, registers->next_fault_record);
         for (unsigned record = 0; record < capabilities->fault_records; record++)
                 for (size_t i = 0; i < VTD_ARRAY_SIZE(record_bits); i++, at += 4)
@@ -301,6 +307,14 @@ static int decode_records(struct vtd_log *log, const uint8_t *bytes,
         return 0;
 }
 
+/* The bits of GCMD and GSTS that there are. */
+static uint32_t commands_of(const struct vtd_registers *registers)
+{
+        uint64_t ecap = vtd_registers_get64(registers, VTD_REG_ECAP);
+
+        return COMMANDS | (ecap & VTD_ECAP_IR ? INTERRUPT_COMMANDS : 0);
+}
+
 /* What is latched has the bits of the register that it was latched from. */
 static int decode_internal(struct vtd_log *log, const uint8_t *bytes,
                            struct vtd_engine_state *state)
@@ -310,32 +324,49 @@ static int decode_internal(struct vtd_log *log, const uint8_t *bytes,
 
         state->root = get(bytes, AT_LATCHED_ROOT, 8);
         state->iqa = get(bytes, AT_LATCHED_IQA, 8);
+        state->interrupt_table = get(bytes, AT_LATCHED_IRTA, 8);
         if (check_bits(log, "latched RTADDR", state->root, writable64(registers, VTD_REG_RTADDR)) !=
                     0 ||
             check_bits(log, "latched IQA", state->iqa, writable64(registers, VTD_REG_IQA)) != 0 ||
-            check_bits(log, "GCMD", command, COMMANDS) != 0)
+            check_bits(log, "latched IRTA", state->interrupt_table,
+                       writable64(registers, VTD_REG_IRTA)) != 0 ||
+            check_bits(log, "GCMD", command, commands_of(registers)) != 0)
                 return -EINVAL;
-        registers->command = command & ~VTD_GCMD_SRTP;
+        registers->command = command & ~ONE_SHOT;
         registers->set_root = command & VTD_GCMD_SRTP;
+        registers->set_interrupt_table = command & VTD_GCMD_SIRTP;
         registers->next_fault_record = (unsigned)get(bytes, AT_NEXT_FAULT_RECORD, 4);
+        return 0;
+}
+
+/* A pointer register: @shown by GSTS as latched, or to be latched (@due), with @latched in force. */
+static int check_pointer(struct vtd_log *log, const char *name, uint32_t status, bool shown,
+                         bool due, uint64_t latched)
+{
+        if (shown && due)
+                return vtd_fail(log, -EINVAL,
+                                "saved state with GSTS %#x, which must not show %s as latched "
+                                "while that is to be carried out",
+                                status, name);
+        if (!shown && !due && latched != 0)
+                return vtd_fail(log, -EINVAL,
+                                "saved state with %s latched as %#llx, it must be 0 with GSTS %#x "
+                                "and nothing to be carried out",
+                                name, (unsigned long long)latched, status);
         return 0;
 }
 
 static int check_commands(struct vtd_log *log, const struct vtd_engine_state *state)
 {
-        uint32_t status = vtd_registers_get32(&state->registers, VTD_REG_GSTS);
-        bool shown = status & VTD_GCMD_SRTP;
+        const struct vtd_registers *registers = &state->registers;
+        uint32_t status = vtd_registers_get32(registers, VTD_REG_GSTS);
 
-        if (shown && state->registers.set_root)
-                return vtd_fail(log, -EINVAL,
-                                "saved state with GSTS %#x, RTPS must be 0 while SRTP is to be "
-                                "carried out",
-                                status);
-        if (!shown && !state->registers.set_root && state->root != 0)
-                return vtd_fail(log, -EINVAL,
-                                "saved state with RTADDR latched as %#llx, it must be 0 with GSTS "
-                                "%#x and no SRTP to be carried out",
-                                (unsigned long long)state->root, status);
+        if (check_bits(log, "GSTS", status, commands_of(registers)) != 0 ||
+            check_pointer(log, "RTADDR", status, status & VTD_GCMD_SRTP, registers->set_root,
+                          state->root) != 0 ||
+            check_pointer(log, "IRTA", status, status & VTD_GCMD_SIRTP,
+                          registers->set_interrupt_table, state->interrupt_table) != 0)
+                return -EINVAL;
         return 0;
 }
 

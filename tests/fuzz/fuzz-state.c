@@ -14,7 +14,7 @@
 #include "vtd/state.h"
 
 /* Of a saved state, before the fault records. */
-#define FIXED_PART 168u
+#define FIXED_PART 176u
 
 static void save(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 {

@@ -9,7 +9,7 @@
 #include "tests/unit/frontend-fixture.h"
 
 #define RECORDS    4u
-#define STATE_SIZE (168u + 16u * RECORDS)
+#define STATE_SIZE (176u + 16u * RECORDS)
 #define PASID_ONE  7u
 #define PASID_TWO  0x45u /* in the second PASID table */
 #define DEVICES    2u

@@ -31,7 +31,7 @@ enum {
         AT_IRTA = 152,
         AT_COMMAND = 160,
         AT_NEXT = 164,
-        AT_RECORDS = 168,
+        AT_RECORDS = 176,
 };
 
 /* The unit that they are offered to has a life of its own. */

@@ -206,7 +206,7 @@ static void test_no_register_is_forgotten(void **state)
         assert_true(kept >= 15);
         assert_int_equal(vtd_frontend_save(pair->a->unit, pair->state, sizeof(pair->state), &size),
                          0);
-        assert_int_equal(size, 168 + 222 * 16);
+        assert_int_equal(size, 176 + 222 * 16);
         assert_int_equal(vtd_frontend_restore(pair->b->unit, pair->state, size), 0);
         assert_same_registers(pair);
 }
