@@ -386,13 +386,24 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
         return call(frontend, &request, -1, &reply);
 }
 
+/* A mutex that was initialised and is not held by its caller cannot fail. */
+static void lock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_lock(&frontend->lock);
+}
+
+static void unlock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_unlock(&frontend->lock);
+}
+
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
 {
         uint64_t value;
 
-        vtd_frontend_lock(frontend);
+        lock(frontend);
         value = vtd_registers_read(&frontend->engine.registers, offset, size);
-        vtd_frontend_unlock(frontend);
+        unlock(frontend);
         return value;
 }
 
@@ -401,18 +412,18 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
 {
         struct vtd_engine *engine = &frontend->engine;
 
-        vtd_frontend_lock(frontend);
+        lock(frontend);
         vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
-        vtd_frontend_unlock(frontend);
+        unlock(frontend);
 }
 
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
         int r;
 
-        vtd_frontend_lock(frontend);
+        lock(frontend);
         r = vtd_engine_run(&frontend->engine, budget);
-        vtd_frontend_unlock(frontend);
+        unlock(frontend);
         return r;
 }
 
@@ -424,11 +435,19 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
                                                 : -1;
 }
 
+void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state)
+{
+        lock(frontend);
+        if (state)
+                vtd_engine_restore(&frontend->engine, state);
+        else
+                vtd_engine_reset(&frontend->engine);
+        unlock(frontend);
+}
+
 void vtd_frontend_reset(struct vtd_frontend *frontend)
 {
-        vtd_frontend_lock(frontend);
-        vtd_engine_reset(&frontend->engine);
-        vtd_frontend_unlock(frontend);
+        vtd_frontend_begin_anew(frontend, NULL);
 }
 
 /* Returns 0 with @request filled in; -ENODEV, -EINVAL. */
@@ -523,7 +542,7 @@ int vtd_frontend_get_pasid_bits(const struct vtd_frontend *frontend, uint16_t ri
 
 void vtd_frontend_get_stats(struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
 {
-        vtd_frontend_lock(frontend);
+        lock(frontend);
         *stats = frontend->engine.stats;
-        vtd_frontend_unlock(frontend);
+        unlock(frontend);
 }

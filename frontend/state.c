@@ -197,9 +197,9 @@ int vtd_frontend_save(struct vtd_frontend *frontend, void *buffer, size_t capaci
         *size = size_of_state(capabilities);
         if (capacity < *size)
                 return -ENOSPC;
-        vtd_frontend_lock(frontend);
+        (void)pthread_mutex_lock(&frontend->lock); /* cannot fail, see frontend.c */
         r = vtd_engine_save(&frontend->engine, &state);
-        vtd_frontend_unlock(frontend);
+        (void)pthread_mutex_unlock(&frontend->lock);
         if (r != 0)
                 return r;
         encode(capabilities, &state, buffer);
@@ -456,8 +456,6 @@ int vtd_frontend_restore(struct vtd_frontend *frontend, const void *data, size_t
         r = decode(&frontend->log, &frontend->engine.capabilities, data, size, &state);
         if (r != 0)
                 return r;
-        vtd_frontend_lock(frontend);
-        vtd_engine_restore(&frontend->engine, &state);
-        vtd_frontend_unlock(frontend);
+        vtd_frontend_begin_anew(frontend, &state);
         return 0;
 }
