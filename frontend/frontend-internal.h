@@ -23,7 +23,7 @@ struct vtd_frontend {
         struct vtd_refusal refusal;
 };
 
-/* The unit is in @state, or in reset state if that is NULL, and whoever must know of it is told. */
+/* The unit is in @state, or in reset state if that is NULL: a reset and a restore have one way. */
 void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state);
 
 /*
