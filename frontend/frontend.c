@@ -397,24 +397,13 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
         return call(frontend, &request, -1, &reply);
 }
 
-/* A mutex that was initialised and is not held by its caller cannot fail. */
-static void lock(struct vtd_frontend *frontend)
-{
-        (void)pthread_mutex_lock(&frontend->lock);
-}
-
-static void unlock(struct vtd_frontend *frontend)
-{
-        (void)pthread_mutex_unlock(&frontend->lock);
-}
-
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
 {
         uint64_t value;
 
-        lock(frontend);
+        vtd_frontend_lock(frontend);
         value = vtd_registers_read(&frontend->engine.registers, offset, size);
-        unlock(frontend);
+        vtd_frontend_unlock(frontend);
         return value;
 }
 
@@ -423,9 +412,9 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
 {
         struct vtd_engine *engine = &frontend->engine;
 
-        lock(frontend);
+        vtd_frontend_lock(frontend);
         vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
-        unlock(frontend);
+        vtd_frontend_unlock(frontend);
 }
 
 /*
@@ -438,9 +427,9 @@ int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
         int r;
 
         for (;;) {
-                lock(frontend);
+                vtd_frontend_lock(frontend);
                 r = vtd_engine_run(&frontend->engine, &budget);
-                unlock(frontend);
+                vtd_frontend_unlock(frontend);
                 if (r != VTD_ENGINE_E_NEWS)
                         break;
                 vtd_dma_tell(&frontend->engine.dma);
@@ -461,12 +450,12 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
 
 void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state)
 {
-        lock(frontend);
+        vtd_frontend_lock(frontend);
         if (state)
                 vtd_engine_restore(&frontend->engine, state);
         else
                 vtd_engine_reset(&frontend->engine);
-        unlock(frontend);
+        vtd_frontend_unlock(frontend);
 }
 
 void vtd_frontend_reset(struct vtd_frontend *frontend)
@@ -566,7 +555,7 @@ int vtd_frontend_get_pasid_bits(const struct vtd_frontend *frontend, uint16_t ri
 
 void vtd_frontend_get_stats(struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
 {
-        lock(frontend);
+        vtd_frontend_lock(frontend);
         *stats = frontend->engine.stats;
-        unlock(frontend);
+        vtd_frontend_unlock(frontend);
 }

@@ -197,9 +197,9 @@ int vtd_frontend_save(struct vtd_frontend *frontend, void *buffer, size_t capaci
         *size = size_of_state(capabilities);
         if (capacity < *size)
                 return -ENOSPC;
-        (void)pthread_mutex_lock(&frontend->lock); /* cannot fail, see frontend.c */
+        vtd_frontend_lock(frontend);
         r = vtd_engine_save(&frontend->engine, &state);
-        (void)pthread_mutex_unlock(&frontend->lock);
+        vtd_frontend_unlock(frontend);
         if (r != 0)
                 return r;
         encode(capabilities, &state, buffer);
