@@ -36,6 +36,9 @@ static inline void vtd_frontend_unlock(struct vtd_frontend *frontend)
         (void)pthread_mutex_unlock(&frontend->lock);
 }
 
+/* The unit is in @state, or in reset state if that is NULL: a reset and a restore have one way. */
+void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state);
+
 /*
  * Puts @backend in the place of a connection to a broker and says Hello through it.  It is owned by
  * the unit from here on, whatever the result, except after -EISCONN.  For tests and benchmarks,

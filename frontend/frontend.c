@@ -467,15 +467,23 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
                                                 : -1;
 }
 
-void vtd_frontend_reset(struct vtd_frontend *frontend)
+void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state)
 {
         struct vtd_interrupt_change change;
 
         vtd_frontend_lock(frontend);
-        vtd_engine_reset(&frontend->engine);
+        if (state)
+                vtd_engine_restore(&frontend->engine, state);
+        else
+                vtd_engine_reset(&frontend->engine);
         change = vtd_engine_take_change(&frontend->engine);
         vtd_frontend_unlock(frontend);
         tell_of_change(frontend, &change);
+}
+
+void vtd_frontend_reset(struct vtd_frontend *frontend)
+{
+        vtd_frontend_begin_anew(frontend, NULL);
 }
 
 /* Returns 0 with @request filled in; -ENODEV, -EINVAL. */

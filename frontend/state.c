@@ -487,8 +487,6 @@ int vtd_frontend_restore(struct vtd_frontend *frontend, const void *data, size_t
         r = decode(&frontend->log, &frontend->engine.capabilities, data, size, &state);
         if (r != 0)
                 return r;
-        vtd_frontend_lock(frontend);
-        vtd_engine_restore(&frontend->engine, &state);
-        vtd_frontend_unlock(frontend);
+        vtd_frontend_begin_anew(frontend, &state);
         return 0;
 }

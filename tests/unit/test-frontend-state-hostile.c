@@ -70,50 +70,52 @@ static void put(uint8_t *bytes, unsigned at, unsigned size, uint64_t value)
                 bytes[at + i] = (uint8_t)(value >> 8 * i);
 }
 
+/* What no unit can be in, each for one reason. */
+static const struct {
+        unsigned at, size;
+        uint64_t value;
+} patches[] = {
+        {0, 1, 'W'},
+        {AT_VERSION, 4, 0},
+        {AT_VERSION, 4, 2},
+        {AT_VERSION, 4, UINT32_MAX},
+        {AT_LENGTH, 4, STATE_SIZE + 1},
+        {AT_LENGTH, 4, 0},
+        {AT_VER, 4, 0x10},
+        {AT_GSTS, 4, 0xc4000001},
+        {AT_GSTS, 4, 0xc6000000},    /* IRES */
+        {AT_GSTS, 4, 0xc0000000},    /* no QIES, but a queue */
+        {AT_GSTS, 4, 0x84000000},    /* no RTPS, but a root */
+        {AT_COMMAND, 4, 0xc4000000}, /* SRTP to be carried out, and RTPS */
+        {AT_COMMAND, 4, 0x84000001},
+        {AT_FSTS, 4, 0},     /* no PPF, but F */
+        {AT_FSTS, 4, 0x402}, /* FRI 4 of 4 */
+        {AT_FSTS, 4, 0x10002},
+        {AT_FSTS, 4, 0x12}, /* IQE, but no code */
+        {AT_NEXT, 4, RECORDS},
+        {AT_NEXT, 4, UINT32_MAX},
+        {AT_RTADDR, 8, ROOT_TABLE | 0x600},
+        {AT_LATCHED_ROOT, 8, ROOT_TABLE | 0x401},
+        {AT_LATCHED_IQA, 8, QUEUE | 0x808},
+        {AT_IQH, 4, 4096},
+        {AT_IQH, 4, 48},
+        {AT_IQH, 4, 8},
+        {AT_IQH, 4, 0x80000},
+        {AT_IQT, 4, 0x80000},
+        {AT_FECTL, 4, VTD_ECTL_IP},               /* not masked */
+        {AT_IECTL, 4, VTD_ECTL_IM | VTD_ECTL_IP}, /* without IWC */
+        {AT_IECTL, 4, 1},
+        {AT_ICS, 4, 2},
+        {AT_IQERCD, 4, 5},
+        {AT_IQERCD, 4, 8},
+        {AT_IRTA, 8, 0x1000}, /* is not offered */
+        {AT_RECORDS, 4, 0x800},
+        {AT_RECORDS + 8, 4, 0x40000000},  /* EXE */
+        {AT_RECORDS + 12, 4, 0x90000000}, /* AT */
+};
+
 static void test_each_rule(void **state)
 {
-        static const struct {
-                unsigned at, size;
-                uint64_t value;
-        } patches[] = {
-                {0, 1, 'W'},
-                {AT_VERSION, 4, 0},
-                {AT_VERSION, 4, 2},
-                {AT_VERSION, 4, UINT32_MAX},
-                {AT_LENGTH, 4, STATE_SIZE + 1},
-                {AT_LENGTH, 4, 0},
-                {AT_VER, 4, 0x10},
-                {AT_GSTS, 4, 0xc4000001},
-                {AT_GSTS, 4, 0xc6000000},    /* IRES */
-                {AT_GSTS, 4, 0xc0000000},    /* no QIES, but a queue */
-                {AT_GSTS, 4, 0x84000000},    /* no RTPS, but a root */
-                {AT_COMMAND, 4, 0xc4000000}, /* SRTP to be carried out, and RTPS */
-                {AT_COMMAND, 4, 0x84000001},
-                {AT_FSTS, 4, 0},     /* no PPF, but F */
-                {AT_FSTS, 4, 0x402}, /* FRI 4 of 4 */
-                {AT_FSTS, 4, 0x10002},
-                {AT_FSTS, 4, 0x12}, /* IQE, but no code */
-                {AT_NEXT, 4, RECORDS},
-                {AT_NEXT, 4, UINT32_MAX},
-                {AT_RTADDR, 8, ROOT_TABLE | 0x600},
-                {AT_LATCHED_ROOT, 8, ROOT_TABLE | 0x401},
-                {AT_LATCHED_IQA, 8, QUEUE | 0x808},
-                {AT_IQH, 4, 4096},
-                {AT_IQH, 4, 48},
-                {AT_IQH, 4, 8},
-                {AT_IQH, 4, 0x80000},
-                {AT_IQT, 4, 0x80000},
-                {AT_FECTL, 4, VTD_ECTL_IP},               /* not masked */
-                {AT_IECTL, 4, VTD_ECTL_IM | VTD_ECTL_IP}, /* without IWC */
-                {AT_IECTL, 4, 1},
-                {AT_ICS, 4, 2},
-                {AT_IQERCD, 4, 5},
-                {AT_IQERCD, 4, 8},
-                {AT_IRTA, 8, 0x1000}, /* is not offered */
-                {AT_RECORDS, 4, 0x800},
-                {AT_RECORDS + 8, 4, 0x40000000},  /* EXE */
-                {AT_RECORDS + 12, 4, 0x90000000}, /* AT */
-        };
         struct pair *pair = *state;
         uint8_t bytes[STATE_SIZE];
 
