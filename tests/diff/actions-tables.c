@@ -4,6 +4,8 @@
 
 #include "shared/checked.h"
 
+#define OTHER_DOMAIN 0x4000u /* which no space has, nor one with another bit */
+
 #define NO_RAM     UINT64_C(0x8000000)
 #define INTERRUPTS UINT64_C(0xfee00000)
 
@@ -32,6 +34,7 @@ void do_change_mapping(struct builder *builder)
         if (space->type == SPACE_PASSTHROUGH || space->mapping_count == 0)
                 return;
         mapping = &space->mappings[below(builder, space->mapping_count)];
+        clear_faults(builder);
         switch (below(builder, 4)) {
         case 0: /* unmapped */
                 value = once_in(builder, 2) ? 0 : mapping->value & ~UINT64_C(3);
@@ -76,6 +79,7 @@ void do_break_table(struct builder *builder)
         if (space->type == SPACE_PASSTHROUGH || space->node_count == 0)
                 return;
         node = &space->nodes[below(builder, space->node_count)];
+        clear_faults(builder);
         put64(builder, node->parent,
               once_in(builder, 4) ? 0 : node->value ^ UINT64_C(1) << below(builder, 64));
         put_descriptor(builder, UINT64_C(0x22) | (uint64_t)space->domain_id << 16, 0);
@@ -102,12 +106,6 @@ static uint64_t any_bit(struct builder *builder, bool checked)
         return UINT64_C(1) << bit;
 }
 
-static uint64_t first_word(const struct space *space)
-{
-        return 1 | (uint64_t)space->type << 6 | (uint64_t)(space->levels - 2) << 2 |
-               (space->type == SPACE_SECOND_STAGE ? space->root : 0);
-}
-
 /* PRE, PASIDE, DTE and RID_PRIV are of deviation 3 too; QEMU has no RID_PASID. */
 static uint64_t context_bit(struct builder *builder, unsigned word)
 {
@@ -120,26 +118,33 @@ static uint64_t context_bit(struct builder *builder, unsigned word)
         return UINT64_C(1) << bit;
 }
 
+/*
+ * An entry of which one bit is another.  It is in a domain of its own: with that of its space, what
+ * is cached for other devices of the space might be used for it.
+ */
 static void break_pasid_entry(struct builder *builder, unsigned device)
 {
         static const uint8_t checked[] = {0, 0, 1, 6, 7, 8, 2, 3, 4};
-        const struct path *path = &builder->paths[device];
         const struct space *space = space_of(builder, device);
-        uint64_t word = first_word(space);
-        /* The width counts in second-stage entries (else: deviation 5). */
-        size_t choice = VTD_ARRAY_SIZE(checked);
+        size_t choices = VTD_ARRAY_SIZE(checked);
+        struct space broken = *space;
+        uint64_t words[8];
 
+        /* The width counts in second-stage entries; else it is deviation 5. */
         if (space->type != SPACE_SECOND_STAGE && !once_in(builder, 16))
-                choice -= 3;
-
-        if (once_in(builder, 24)) /* some reserved bit */
-                put64(builder, path->pasid_entry + 8 * below(builder, 8),
-                      UINT64_C(1) << below(builder, 64));
+                choices -= 3;
+        broken.domain_id = OTHER_DOMAIN;
+        fill_pasid_entry(&broken, words);
+        if (once_in(builder, 24)) /* deviation 6 */
+                words[1] ^= PWSNP;
+        else if (once_in(builder, 24)) /* deviation 3 */
+                words[below(builder, 8)] ^= UINT64_C(1) << below(builder, 64);
         else if (once_in(builder, 4))
-                put64(builder, path->pasid_entry, word ^ UINT64_C(1) << (12 + below(builder, 36)));
+                words[space->type == SPACE_FIRST_STAGE ? 2 : 0] ^= UINT64_C(1)
+                                                                   << (12 + below(builder, 36));
         else
-                put64(builder, path->pasid_entry,
-                      word ^ UINT64_C(1) << checked[below(builder, choice)]);
+                words[0] ^= UINT64_C(1) << checked[below(builder, choices)];
+        (void)put_words(builder, builder->paths[device].pasid_entry, words, 8);
 }
 
 void do_break_path(struct builder *builder)
@@ -148,6 +153,7 @@ void do_break_path(struct builder *builder)
         const struct path *path = &builder->paths[device];
         uint64_t entry = path->pasid_entry, value = 0;
 
+        clear_faults(builder);
         switch (below(builder, 4)) {
         case 0:
                 entry = path->root_entry;

@@ -61,7 +61,7 @@ void use(struct builder *builder, unsigned device)
                 length = (uint32_t)size;
         /* Sometimes into what lies behind. */
         if (once_in(builder, 6))
-                (void)put_dma(builder, device, mapping->address + size - 1 - below(builder, length),
+                (void)put_dma(builder, device, base_of(mapping) + size - 1 - below(builder, length),
                               length);
         else
                 (void)put_dma(builder, device, base_of(mapping) + below(builder, size - length + 1),

@@ -140,19 +140,26 @@ void put_command(struct builder *builder, uint32_t set, uint32_t clear)
         put_register(builder, REG_GCMD, 4, builder->command | set, false);
 }
 
-void put_pasid_entry(struct builder *builder, unsigned device)
+void fill_pasid_entry(const struct space *space, uint64_t words[8])
 {
-        const struct path *path = &builder->paths[device];
-        const struct space *space = &builder->spaces[path->space];
-        uint64_t words[8] = {1 | (uint64_t)space->type << 6, space->domain_id};
         uint64_t width = space->levels - 2;
 
+        memset(words, 0, 8 * sizeof(words[0]));
         /* As Linux does: the width is filled in whatever the type. */
-        words[0] |= width << 2;
+        words[0] = 1 | width << 2 | (uint64_t)space->type << 6;
+        words[1] = space->domain_id | PWSNP;
         if (space->type == SPACE_SECOND_STAGE)
                 words[0] |= space->root;
         if (space->type == SPACE_FIRST_STAGE)
                 words[2] = space->root;
+}
+
+void put_pasid_entry(struct builder *builder, unsigned device)
+{
+        const struct path *path = &builder->paths[device];
+        uint64_t words[8];
+
+        fill_pasid_entry(&builder->spaces[path->space], words);
         (void)put_words(builder, path->pasid_entry, words, 8);
 }
 

@@ -32,6 +32,8 @@ enum {
 #define GCMD_SRTP UINT32_C(0x40000000)
 #define GCMD_QIE  UINT32_C(0x04000000)
 
+#define PWSNP UINT64_C(0x800000) /* in the second word of a PASID-table entry */
+
 enum space_type { SPACE_FIRST_STAGE = 1, SPACE_SECOND_STAGE = 2, SPACE_PASSTHROUGH = 4 };
 
 struct mapping {
@@ -121,7 +123,8 @@ void put_copy(struct builder *builder, unsigned device, uint64_t from, uint64_t 
 /* GCMD with the sticky bits of the last one and @set, without @clear. */
 void put_command(struct builder *builder, uint32_t set, uint32_t clear);
 
-/* Writes the PASID-table entry of @device for its space. */
+/* A PASID-table entry for @space; the one of @device for its space is put. */
+void fill_pasid_entry(const struct space *space, uint64_t words[8]);
 void put_pasid_entry(struct builder *builder, unsigned device);
 
 /* Maps a page of 1 << @shift at the next free address of @space; NULL when there is no room. */

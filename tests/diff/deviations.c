@@ -165,6 +165,12 @@ static bool is_about_dma(const struct diff_view *view)
                  (view->where >= REG_FRCD && view->where < REG_FRCD + 16)));
 }
 
+/* Not of a DMA that arrived on the side of which that is not said. */
+static bool agrees_with(const struct diff_view *view, bool ours_arrived)
+{
+        return view->matter != DIFF_RESULT || view->ours == ours_arrived;
+}
+
 /* The reasons of a record that differs in nothing else. */
 static bool are_reasons(const struct diff_view *view, uint8_t ours, uint8_t theirs)
 {
@@ -178,8 +184,8 @@ static bool other_half_of_root_entry(const struct diff_view *view)
 {
         uint64_t halves[2];
 
-        return is_about_dma(view) && root_entry(view, halves) && !(halves[0] & ROOT_RESERVED) &&
-               (halves[1] & ROOT_RESERVED);
+        return is_about_dma(view) && agrees_with(view, true) && root_entry(view, halves) &&
+               !(halves[0] & ROOT_RESERVED) && (halves[1] & ROOT_RESERVED);
 }
 
 /* Where it is to be ignored. */
@@ -187,8 +193,17 @@ static bool width_of_first_stage(const struct diff_view *view)
 {
         struct way way;
 
-        return is_about_dma(view) && find_way(view, &way) && (way.pasid[0] >> 6 & 7) == 1 &&
-               (way.pasid[0] >> 2 & 7) != 2;
+        return is_about_dma(view) && agrees_with(view, true) && find_way(view, &way) &&
+               (way.pasid[0] >> 6 & 7) == 1 && (way.pasid[0] >> 2 & 7) != 2;
+}
+
+static bool without_snooping(const struct diff_view *view)
+{
+        struct way way;
+
+        return is_about_dma(view) && agrees_with(view, false) && find_way(view, &way) &&
+               (way.pasid[0] >> 6 & 7) == 1 && !(way.pasid[1] & PWSNP) &&
+               (dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x90;
 }
 
 static bool absent_pasid_entry(const struct diff_view *view)
@@ -222,7 +237,7 @@ static bool has_unchecked_bits(const struct diff_view *view)
 
 static bool unchecked_reserved_bits(const struct diff_view *view)
 {
-        return is_about_dma(view) && has_unchecked_bits(view) &&
+        return is_about_dma(view) && agrees_with(view, false) && has_unchecked_bits(view) &&
                !(view->matter == DIFF_REGISTER && view->where == REG_FRCD + 12 &&
                  (view->ours & view->theirs & FAULT_F));
 }
@@ -247,7 +262,8 @@ static bool suppression_by_bad_entry(const struct diff_view *view)
 /* SNP in a leaf, without snoop control. */
 static bool snoop_bit(const struct diff_view *view)
 {
-        return is_about_dma(view) && view->program->setup == DIFF_SECOND_STAGE &&
+        return is_about_dma(view) && agrees_with(view, false) &&
+               view->program->setup == DIFF_SECOND_STAGE &&
                (dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x7a &&
                (view->matter != DIFF_REGISTER ||
                 (dword(view->our_page, REG_FRCD + 12) & ~dword(view->their_page, REG_FRCD + 12) &
@@ -372,7 +388,7 @@ static bool page_in_interrupt_range(const struct diff_view *view)
 {
         uint32_t theirs = dword(view->their_page, REG_FRCD + 12);
 
-        return is_about_dma(view) && (theirs & 0xff) == 0x87 &&
+        return is_about_dma(view) && agrees_with(view, true) && (theirs & 0xff) == 0x87 &&
                (theirs & ~dword(view->our_page, REG_FRCD + 12) & FAULT_F);
 }
 
@@ -380,8 +396,8 @@ static bool beyond_passthrough(const struct diff_view *view)
 {
         struct way way;
 
-        return is_about_dma(view) && find_way(view, &way) && (way.pasid[0] >> 6 & 7) == 4 &&
-               dma_of(view)->address >> 48 != 0;
+        return is_about_dma(view) && view->matter == DIFF_REGISTER && find_way(view, &way) &&
+               (way.pasid[0] >> 6 & 7) == 4 && dma_of(view)->address >> 48 != 0;
 }
 
 /* Of requests that our side let pass, in a program in which theirs did not. */
@@ -419,6 +435,9 @@ const struct diff_deviation diff_deviations[] = {
         {"5", DIFF_SUPPRESSED,
          "the canonical range of first-stage translation follows AW, which is of the second stage",
          width_of_first_stage},
+        {"6", DIFF_PARTED,
+         "accessed and dirty bits are set without PWSNP in the PASID-table entry too: never 90h",
+         without_snooping},
         {"13", DIFF_SUPPRESSED, "the queue does not resume when IQE is cleared",
          queue_stays_stopped},
         {"14", DIFF_SUPPRESSED, "a wait that asks for nothing is an error", wait_without_effect},

@@ -13,7 +13,7 @@
 
 /* A run under way. */
 struct run {
-        const struct diff_pair *pair;
+        struct diff_pair *pair;
         const struct diff_program *program;
         struct diff_tally *tally;
         struct diff_difference *difference;
@@ -59,7 +59,8 @@ static int judge(struct run *run, enum diff_matter matter, uint64_t where, uint6
         run->used |= UINT64_C(1) << row;
         if (diff_deviations[row].verdict >= DIFF_SUPPRESSED)
                 run->suppressed = true;
-        if (run->suppressed && matter == DIFF_RESULT)
+        if (run->suppressed && run->step < run->program->count &&
+            run->program->steps[run->step].kind >= DIFF_DMA)
                 run->dma_suppressed = true;
         if (diff_deviations[row].verdict == DIFF_PARTED)
                 run->parted = true;
@@ -135,7 +136,7 @@ static int compare_read(struct run *run, const struct diff_step *step, uint64_t 
  */
 static int compare_piece(struct run *run, const struct diff_piece *piece)
 {
-        const struct diff_pair *pair = run->pair;
+        struct diff_pair *pair = run->pair;
         uint8_t ours[DIFF_PIECE_SIZE_MAX], theirs[DIFF_PIECE_SIZE_MAX];
         int r = pair->ours->ops->read(pair->ours, piece->gpa, ours, piece->size);
 
@@ -145,7 +146,8 @@ static int compare_piece(struct run *run, const struct diff_piece *piece)
                 r = judge(run, DIFF_ARRIVAL, piece->gpa + i, ours[i], theirs[i]);
         if (r != 0)
                 return r;
-        memset(ours, (int)(0x80 | run->step), piece->size);
+        /* Not present, should it be taken for an entry of some table. */
+        memset(ours, (int)(0x80 | (run->step & 0x1f) << 2), piece->size);
         r = pair->ours->ops->write(pair->ours, piece->gpa, ours, piece->size);
         return r != 0 ? r : pair->theirs->ops->write(pair->theirs, piece->gpa, ours, piece->size);
 }
@@ -287,27 +289,35 @@ static int compare_memory(struct run *run)
         return r;
 }
 
-static int reset(const struct diff_pair *pair, const struct diff_program *program)
+/* Zeroes what is not zero in the other's RAM. */
+static int clear(struct diff_pair *pair)
 {
-        static const uint8_t zero[DIFF_DATA_SIZE];
+        static const uint8_t zero[CHUNK];
+        int r = 0;
+
+        if (!pair->parted)
+                return unit_clear_like(pair->unit, pair->theirs);
+        for (uint64_t gpa = DIFF_TABLES; gpa < DIFF_RAM_SIZE && r == 0; gpa += sizeof(zero))
+                r = pair->theirs->ops->write(pair->theirs, gpa, zero, sizeof(zero));
+        pair->parted = false;
+        return r;
+}
+
+static int reset(struct diff_pair *pair, const struct diff_program *program)
+{
         bool copier = false;
-        int r = unit_clear_like(pair->unit, pair->theirs);
+        int r = clear(pair);
 
         for (unsigned i = 0; i < program->count; i++)
                 copier |= program->steps[i].kind == DIFF_COPY_IN ||
                           program->steps[i].kind == DIFF_COPY_OUT;
-        /* Where theirs may have written what ours has not. */
-        if (r == 0)
-                r = pair->theirs->ops->write(pair->theirs, DIFF_STATUS, zero, DIFF_STATUS_SIZE);
-        if (r == 0)
-                r = pair->theirs->ops->write(pair->theirs, DIFF_DATA, zero, sizeof(zero));
         if (r == 0)
                 r = pair->ours->ops->reset(pair->ours, copier);
         return r != 0 ? r : pair->theirs->ops->reset(pair->theirs, copier);
 }
 
-int diff_run(const struct diff_pair *pair, const struct diff_program *program,
-             struct diff_tally *tally, struct diff_difference *difference)
+int diff_run(struct diff_pair *pair, const struct diff_program *program, struct diff_tally *tally,
+             struct diff_difference *difference)
 {
         struct run run = {
                 .pair = pair, .program = program, .tally = tally, .difference = difference};
@@ -321,11 +331,12 @@ int diff_run(const struct diff_pair *pair, const struct diff_program *program,
         tally->with_dma += run.completed;
         tally->cut_short += run.parted;
         tally->faults += unit_faults(pair->unit);
+        pair->parted = run.parted || r != 0;
         return r;
 }
 
 /* Runs @candidate; true when it has the same difference as @wanted, of which the step is renewed. */
-static int shows(const struct diff_pair *pair, const struct diff_program *candidate,
+static int shows(struct diff_pair *pair, const struct diff_program *candidate,
                  struct diff_difference *wanted, bool *same)
 {
         struct diff_tally tally = {0};
@@ -382,7 +393,7 @@ static void remove_steps(struct diff_program *to, const struct diff_program *fro
         }
 }
 
-static int leave_out(const struct diff_pair *pair, struct diff_program *program,
+static int leave_out(struct diff_pair *pair, struct diff_program *program,
                      struct diff_difference *difference, bool groups)
 {
         struct diff_program candidate;
@@ -410,7 +421,7 @@ static int leave_out(const struct diff_pair *pair, struct diff_program *program,
  * Groups first, because they bring with them the invalidations that their changes need; a program
  * without those would show something else.
  */
-int diff_minimise(const struct diff_pair *pair, struct diff_program *program,
+int diff_minimise(struct diff_pair *pair, struct diff_program *program,
                   struct diff_difference *difference)
 {
         int r;

@@ -10,6 +10,7 @@
 /* Both in the same setup.  @ours is @unit, or something in front of it. */
 struct diff_pair {
         struct diff_side *unit, *ours, *theirs;
+        bool parted; /* after the last program: @theirs may have written what @unit has not */
 };
 
 /*
@@ -38,14 +39,14 @@ struct diff_difference {
 enum { DIFF_E_DIFFERENT = 1 };
 
 /* Returns 0; DIFF_E_DIFFERENT with *@difference; a negative errno when a side does not work. */
-int diff_run(const struct diff_pair *pair, const struct diff_program *program,
-             struct diff_tally *tally, struct diff_difference *difference);
+int diff_run(struct diff_pair *pair, const struct diff_program *program, struct diff_tally *tally,
+             struct diff_difference *difference);
 
 /*
  * Leaves out of @program what is not needed for a difference in the same place.  @difference is
  * brought up to date.  Returns 0 or a negative errno.
  */
-int diff_minimise(const struct diff_pair *pair, struct diff_program *program,
+int diff_minimise(struct diff_pair *pair, struct diff_program *program,
                   struct diff_difference *difference);
 
 #endif
