@@ -78,7 +78,9 @@ enum {
  *   0                       with *@translation;
  *   VTD_FRONTEND_FAULTED    a read gets no data and a write is dropped; the fault is recorded, unless
  *                           FPD suppresses it or translation is off, and the fault event sent;
- *   VTD_FRONTEND_INTERRUPT  a write without PASID to the interrupt range;
+ *   VTD_FRONTEND_INTERRUPT  a write of an aligned dword without PASID to the interrupt range, which
+ *                           the VMM gives to vtd_frontend_remap_interrupt().  Anything else without
+ *                           PASID is blocked there (29h);
  *   -EINVAL                 no request that a device can make: access, size, pasid or privileged
  *                           without PASID;
  *   -ENOTSUP                the VMM gave no compare_exchange callback.
