@@ -26,7 +26,7 @@
 #ifndef VTD_INTERRUPT_H
 #define VTD_INTERRUPT_H
 
-#include "frontend.h"
+#include "vtd/frontend.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,9 +62,10 @@ enum {
  * Threads: may be called from any thread, at any time between vtd_frontend_new() and _free(), also
  * while another call on the unit is under way, but not from a callback other than the one of
  * vtd_frontend_watch_interrupts().  Makes the callbacks read_memory, at most once and of 16 bytes, and
- * send_message, from the calling thread.
+ * send_message, from the calling thread; it may wait for a call on the unit that makes one of these, so
+ * the caller must hold no lock that they take.
  *
- * A call that overlaps vtd_frontend_run() or _reset() is answered by what held before or by what holds
+ * A call that overlaps vtd_frontend_run(), _reset() or _restore() is answered by what held before or by what holds
  * after.  The unit does not wait for the delivery of what it has answered: a guest that changes an
  * entry may receive one more message of before, unless the VMM delivers it under a lock that it also
  * holds around run().
@@ -74,9 +75,9 @@ int vtd_frontend_remap_interrupt(struct vtd_frontend *frontend, uint16_t rid, ui
 
 /*
  * The guest has invalidated @count entries from @first on; all 65536 also when it has switched table
- * or mode, and at a reset.  Called from inside vtd_frontend_run() and _reset(), in the thread of that
- * call, before a later wait descriptor completes or GSTS shows the change: what the VMM has kept of
- * such entries must be out of use when it returns.  On the unit, it may call
+ * or mode, and at a reset or restore.  Called from inside vtd_frontend_run(), _reset() and _restore(),
+ * in the thread of that call, before a later wait descriptor completes or GSTS shows the change: what
+ * the VMM has kept of such entries must be out of use when it returns.  On the unit, it may call
  * vtd_frontend_remap_interrupt() and nothing else.
  */
 typedef void (*vtd_frontend_interrupts_changed)(void *opaque, uint32_t first, uint32_t count);
