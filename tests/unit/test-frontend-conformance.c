@@ -219,6 +219,57 @@ static void test_invalidation_reaches_all_devices(void **state)
         }
 }
 
+/* Two PASIDs of one domain, with tables of their own, keep apart in what is cached. */
+static void test_pasids_of_one_domain(void **state)
+{
+        static const uint64_t tables = UINT64_C(0x10040000);
+        struct machine *m = *state;
+
+        put_tables(m, FIRST_STAGE);
+        memcpy(m->memory + tables, m->memory + LEVEL_4, 0x4000);
+        for (unsigned i = 0; i < 3; i++) {
+                uint64_t entry = tables + i * 0x1000 + (i == 2 ? LEVEL_2 & 0xfff : 0);
+
+                put64(m, entry, (tables + (i + 1) * 0x1000) | FS_TABLE);
+        }
+        put64(m, tables + 0x3000, OTHER_TARGET | FS_PAGE);
+        put64(m, PASID_ENTRY + 64, get64(m, PASID_ENTRY));
+        put64(m, PASID_ENTRY + 72, get64(m, PASID_ENTRY + 8));
+        put64(m, PASID_ENTRY + 80, tables);
+        enable(m);
+        m->with_pasid = true;
+        for (unsigned i = 0; i < 4; i++) {
+                m->pasid = i % 2;
+                assert_int_equal(lands_at(m, ADDRESS), m->pasid ? OTHER_TARGET : TARGET);
+        }
+        /* What is invalidated for one of them is kept for the other. */
+        put64(m, LEVEL_1, NEXT_TARGET | FS_PAGE);
+        put64(m, tables + 0x3000, NEXT_TARGET | FS_PAGE);
+        invalidate(m, PIOTLB_ALL(DOMAIN, 1));
+        assert_int_equal(lands_at(m, ADDRESS), NEXT_TARGET);
+        m->pasid = 0;
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+}
+
+/* ESRTPS: setting the root pointer, as switching translation off, invalidates everything. */
+static void test_commands_that_invalidate(void **state)
+{
+        struct machine *m = *state;
+        const unsigned *type = m->parameter;
+
+        put_tables(m, *type);
+        enable(m);
+        assert_true(reg64(m, REG_CAP) >> 63); /* ESRTPS */
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+        put_pages(m, *type, OTHER_TARGET, NEXT_TARGET);
+        command(m, SRTP);
+        assert_int_equal(lands_at(m, ADDRESS), OTHER_TARGET);
+        put_pages(m, *type, TARGET, NEXT_TARGET);
+        command_off(m, TE);
+        command(m, TE);
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+}
+
 static void test_a_page_taken_away_and_given_back(void **state)
 {
         struct machine *m = *state;
@@ -523,6 +574,9 @@ static const struct CMUnitTest points[] = {
         INVALIDATION("scalable-flt, context cache alone", 19),
         POINT("two functions, second stage", test_invalidation_reaches_all_devices, &second_stage),
         POINT("two functions, first stage", test_invalidation_reaches_all_devices, &first_stage),
+        POINT("two PASIDs of one domain", test_pasids_of_one_domain, NULL),
+        POINT("SRTP and TE, second stage", test_commands_that_invalidate, &second_stage),
+        POINT("SRTP and TE, first stage", test_commands_that_invalidate, &first_stage),
         POINT("a page taken away and given back", test_a_page_taken_away_and_given_back, NULL),
         POINT("PASID-table and context entries taken away and given back",
               test_invalidation_of_a_pasid_entry, NULL),
