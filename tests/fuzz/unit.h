@@ -74,7 +74,7 @@ typedef void (*fuzz_operation)(struct fuzz_unit *fuzz, const struct fuzz_step *s
 /*
  * Runs the program in @data on a new unit: the scene (record 0) chooses what the guest is offered and
  * what the broker grants; @begin sets up what a target begins with; each step is one
- * of the @count @operations.
+ * of the @count @operations.  In the end, expect.h.
  */
 void fuzz_unit_play(const uint8_t *data, size_t size,
                     void (*begin)(struct fuzz_unit *fuzz, const struct fuzz_step *scene),
