@@ -7,6 +7,8 @@
 #include "policy/compile.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "policy/parse.h"
@@ -85,7 +87,7 @@ static int copy_text(struct compiler *compiler, uint32_t line, const struct vtd_
         return 0;
 }
 
-/* The device before @compiler->device that has its name or address, or NULL. */
+/* The device before @compiler->device that has its name or is the same function, or NULL. */
 static const struct vtd_policy_device *earlier_device(const struct compiler *compiler, bool by_name)
 {
         const struct vtd_policy_device *own = compiler->device;
@@ -93,7 +95,7 @@ static const struct vtd_policy_device *earlier_device(const struct compiler *com
         for (const struct vtd_policy_device *other = compiler->policy.devices; other < own;
              other++) {
                 if (by_name ? strcmp(other->name, own->name) == 0
-                            : strcmp(other->address, own->address) == 0)
+                            : vtd_policy_is_same_device(other, own))
                         return other;
         }
         return NULL;
@@ -174,8 +176,8 @@ static void end_section(struct compiler *compiler)
         if (compiler->section && !compiler->key_lost && compiler->device &&
             compiler->device->source == 0)
                 vtd_policy_error(&compiler->report, compiler->section_line, 1,
-                                 "[device %s] has neither \"pci\" nor \"simulated\"; exactly one "
-                                 "is required",
+                                 "[device %s] has none of \"pci\", \"vendor-device\", \"cdev\" "
+                                 "and \"simulated\"; exactly one is required",
                                  compiler->device->name);
         compiler->section = NULL;
         compiler->device = NULL;
@@ -225,39 +227,65 @@ static int unknown_key(struct compiler *compiler, const struct vtd_policy_event 
                                 keys);
 }
 
+static uint32_t source_of(const struct vtd_schema_row *row)
+{
+        uint32_t source = VTD_POLICY_SOURCE_PCI;
+
+        while (vtd_schema_source(source) != row)
+                source++;
+        return source;
+}
+
+static const char *allowed_of(const struct vtd_schema_row *row, char text[VTD_POLICY_TEXT_SIZE])
+{
+        if (row->type == VTD_SCHEMA_PCI)
+                return "domain:bus:device.function as in 0000:00:04.0, lower-case hexadecimal, "
+                       "device at most 1f, function at most 7";
+        if (row->type == VTD_SCHEMA_KIND)
+                return "vendor:device as in 8086:1521, lower-case hexadecimal";
+        if (row->type == VTD_SCHEMA_CDEV)
+                return "\"vfio\" and a number, as in vfio3";
+        vtd_policy_format_allowed(row, text);
+        return text;
+}
+
+/* A file is for a real host or for the simulated one. */
+static int check_kind(struct compiler *compiler, const struct vtd_schema_row *row, uint32_t line)
+{
+        const struct vtd_policy_device *device = compiler->device;
+        const struct vtd_policy_device *first = compiler->policy.devices;
+        bool simulated = device->source == VTD_POLICY_SOURCE_SIMULATED;
+
+        if (first->source == 0 || (first->source == VTD_POLICY_SOURCE_SIMULATED) == simulated)
+                return 0;
+        return vtd_policy_error(&compiler->report, line, 1,
+                                "\"%s\" here, but \"%s\" in [device %s] on line %u; all devices of "
+                                "a file are of one kind, real or simulated",
+                                row->key, vtd_schema_source(first->source)->key, first->name,
+                                first->line);
+}
+
 static int compile_source(struct compiler *compiler, const struct vtd_schema_row *row,
                           const struct vtd_policy_event *event)
 {
         struct vtd_policy_device *device = compiler->device;
-        const bool pci = row->type == VTD_SCHEMA_PCI;
         const struct vtd_policy_span *text = &event->value;
-        const struct vtd_policy_device *first = compiler->policy.devices;
         const struct vtd_policy_device *earlier;
-        char allowed[VTD_POLICY_TEXT_SIZE];
+        char allowed[VTD_POLICY_TEXT_SIZE], what[32];
 
         if (device->source != 0)
                 return vtd_policy_error(&compiler->report, event->line, 1,
-                                        "[device %s] has \"pci\" and \"simulated\"; exactly one is "
+                                        "[device %s] has \"%s\" and \"%s\"; exactly one is "
                                         "allowed",
-                                        device->name);
-        device->source = pci ? VTD_POLICY_SOURCE_PCI : VTD_POLICY_SOURCE_SIMULATED;
-        if (first->source != 0 && first->source != device->source)
-                return vtd_policy_error(&compiler->report, event->line, 1,
-                                        "\"%s\" here, but \"%s\" in [device %s] on line %u; all "
-                                        "devices of a file are of one kind",
-                                        row->key, pci ? "simulated" : "pci", first->name,
-                                        first->line);
-        if (!pci) {
-                bool known = vtd_schema_word(row->words, text->text, text->size) != NULL;
-
-                vtd_policy_format_allowed(row, allowed);
-                return copy_text(compiler, event->line, text, known ? text->size : 0,
-                                 device->address, "simulated is", allowed);
-        }
-        if (copy_text(compiler, event->line, text, vtd_schema_pci_prefix(text->text, text->size),
-                      device->address, "pci is",
-                      "domain:bus:device.function as in 0000:00:04.0, lower-case hexadecimal, "
-                      "device at most 1f, function at most 7") != 0)
+                                        device->name, vtd_schema_source(device->source)->key,
+                                        row->key);
+        device->source = source_of(row);
+        if (check_kind(compiler, row, event->line) != 0)
+                return -EINVAL;
+        (void)snprintf(what, sizeof(what), "%s is", row->key);
+        if (copy_text(compiler, event->line, text,
+                      vtd_schema_source_prefix(device->source, text->text, text->size),
+                      device->address, what, allowed_of(row, allowed)) != 0)
                 return -EINVAL;
         earlier = earlier_device(compiler, false);
         if (earlier)
@@ -283,7 +311,16 @@ static int compile_value(struct compiler *compiler, const struct vtd_schema_row 
                                  compiler->policy.tenant, "name is",
                                  "1 to 31 letters, digits, \".\", \"_\" and \"-\", not beginning "
                                  "with \".\" or \"-\"");
+        case VTD_SCHEMA_LABEL:
+                compiler->policy.label_line = event->line;
+                return copy_text(compiler, event->line, text,
+                                 vtd_schema_label_prefix(text->text, text->size),
+                                 compiler->policy.label, "label is",
+                                 "1 to 127 letters, digits, blanks within, and any of "
+                                 "\"._:,/@+=()-\"");
         case VTD_SCHEMA_PCI:
+        case VTD_SCHEMA_KIND:
+        case VTD_SCHEMA_CDEV:
         case VTD_SCHEMA_MODEL:
                 return compile_source(compiler, row, event);
         case VTD_SCHEMA_BARS:
@@ -330,6 +367,23 @@ static void handle_key(struct compiler *compiler, const struct vtd_policy_event 
         }
 }
 
+/* With a total below what one VM may have, there could be none. */
+static void check_totals(struct compiler *compiler)
+{
+        const struct vtd_policy *policy = &compiler->policy;
+
+        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
+                const struct vtd_policy_limit *total = vtd_policy_total_of(policy, i);
+
+                if (total && total->value < policy->limits[i].value)
+                        vtd_policy_error(&compiler->report, total->line, 1,
+                                         "the total for all VMs is %" PRIu64
+                                         ", less than one VM may have, %" PRIu64 " by line %u",
+                                         total->value, policy->limits[i].value,
+                                         policy->limits[i].line);
+        }
+}
+
 static void read_events(struct compiler *compiler, const char *text, size_t size)
 {
         struct vtd_policy_reader reader;
@@ -360,6 +414,7 @@ static void read_events(struct compiler *compiler, const char *text, size_t size
                 if (row->type == VTD_SCHEMA_HEADER && row->section == VTD_SCHEMA_TENANT)
                         compiler->policy.tenant_line = compiler->lines.rows[i];
         }
+        check_totals(compiler);
 }
 
 int vtd_policy_compile_traced(struct vtd_policy *policy, struct vtd_policy_lines *lines,

@@ -16,8 +16,12 @@
 #include "shared/limits.h"
 #include "shared/log.h"
 
-#define VTD_POLICY_VERSION   1u
+#define VTD_POLICY_VERSION   2u
 #define VTD_POLICY_FILE_NAME 63u
+#define VTD_POLICY_LABEL     127u /* characters of a security label */
+
+/* vtd_policy.gid: the group of the VMMs does not count. */
+#define VTD_POLICY_ANY_GROUP UINT32_MAX
 
 /* Bits of vtd_policy.modes: 1 << (mode - 1) of enum vtd_attach_mode, which policy/ cannot see. */
 #define VTD_POLICY_MODE_BLOCKED     0x1u
@@ -41,6 +45,14 @@ enum vtd_policy_limit_index {
         VTD_POLICY_LIMIT_COUNT,
 };
 
+/* Index of vtd_policy.totals: what all VMs of the tenant together may hold. */
+enum vtd_policy_total_index {
+        VTD_POLICY_TOTAL_MEMORY,
+        VTD_POLICY_TOTAL_FIRST_STAGE_TABLES,
+        VTD_POLICY_TOTAL_PASIDS,
+        VTD_POLICY_TOTAL_COUNT,
+};
+
 /* A number and the line that set it; line 0 means that the default applies. */
 struct vtd_policy_limit {
         uint64_t value;
@@ -56,6 +68,8 @@ struct vtd_policy_limit {
 enum vtd_policy_source {
         VTD_POLICY_SOURCE_PCI = 1,       /* address is "0000:00:04.0" */
         VTD_POLICY_SOURCE_SIMULATED = 2, /* address is the model: "edu", ... */
+        VTD_POLICY_SOURCE_KIND = 3,      /* address is vendor and device id: "8086:1521" */
+        VTD_POLICY_SOURCE_CDEV = 4,      /* address is the name of the VFIO cdev: "vfio3" */
 };
 
 struct vtd_policy_device {
@@ -77,6 +91,10 @@ struct vtd_policy {
         uint32_t tenant_line; /* of [tenant]: cited when the absence of a grant decides */
         uint32_t uid;         /* of the VMMs that may connect */
         uint32_t uid_line;
+        uint32_t gid; /* their group, or VTD_POLICY_ANY_GROUP */
+        uint32_t gid_line;
+        char label[VTD_POLICY_LABEL + 1]; /* their security label; empty: it does not count */
+        uint32_t label_line;
         uint32_t vms; /* VMs of this tenant at once */
         uint32_t vms_line;
         uint32_t modes; /* bit (mode - 1) of enum vtd_attach_mode; bit 0, blocked, is always set */
@@ -86,7 +104,8 @@ struct vtd_policy {
         uint32_t read_only; /* VTD_POLICY_READ_ONLY_* */
         uint32_t read_only_line;
         uint32_t n_devices;
-        uint32_t reserved[2]; /* two, so that no byte below the checksum is padding */
+        uint32_t reserved; /* so that no byte below the checksum is padding */
+        struct vtd_policy_limit totals[VTD_POLICY_TOTAL_COUNT];
         struct vtd_policy_limit limits[VTD_POLICY_LIMIT_COUNT];
         struct vtd_policy_device devices[VTD_LIMIT_DEVICES];
 };
@@ -115,6 +134,10 @@ int vtd_policy_load(struct vtd_policy *policy, int directory_fd, const char *nam
  * compiling guarantees, names NUL-terminated.  Returns 0 or -EINVAL (reported).
  */
 int vtd_policy_verify(const struct vtd_policy *policy, struct vtd_log *log);
+
+/* The total that bounds the sum of limit @index over the tenant's VMs, or NULL. */
+const struct vtd_policy_limit *vtd_policy_total_of(const struct vtd_policy *policy,
+                                                   enum vtd_policy_limit_index index);
 
 /* The device named @name, or NULL when the policy does not grant one. */
 const struct vtd_policy_device *vtd_policy_find_device(const struct vtd_policy *policy,

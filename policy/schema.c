@@ -49,6 +49,16 @@ static const struct vtd_schema_word exception_words[] = {
         {NULL, 0},
 };
 
+#define POLICY_TOTAL(index)                                                                        \
+        KEPT_IN(struct vtd_policy, totals[index].value),                                           \
+                .line_offset = offsetof(struct vtd_policy, totals[index].line)
+
+/* A total without its key leaves as much as the most VMs can have by their own limits. */
+#define VMS_MAX       64u
+#define MEMORY_MAX    (4 * PIB)
+#define PASIDS_MAX    (VTD_LIMIT_ATTACHMENTS - VTD_LIMIT_DEVICES)
+#define TOTAL_OF(max) .initial = VMS_MAX * (max), .maximum = VMS_MAX * (max)
+
 #define TENANT(name, kind) .section = VTD_SCHEMA_TENANT, .key = name, .type = VTD_SCHEMA_##kind
 #define VM(name, kind)     .section = VTD_SCHEMA_VM, .key = name, .type = VTD_SCHEMA_##kind
 #define DEVICE(name, kind) .section = VTD_SCHEMA_DEVICE, .key = name, .type = VTD_SCHEMA_##kind
@@ -59,19 +69,28 @@ static const struct vtd_schema_row rows[] = {
         {TENANT("name", TENANT_NAME), .required = true},
         {TENANT("uid", NUMBER), .required = true, .minimum = 0, .maximum = UINT32_MAX - 1,
          POLICY_FIELD(uid)},
-        {TENANT("vms", NUMBER), .initial = 1, .minimum = 1, .maximum = 64, POLICY_FIELD(vms)},
+        {TENANT("gid", NUMBER), .initial = VTD_POLICY_ANY_GROUP, .minimum = 0,
+         .maximum = VTD_POLICY_ANY_GROUP, POLICY_FIELD(gid)},
+        {TENANT("label", LABEL)},
+        {TENANT("vms", NUMBER), .initial = 1, .minimum = 1, .maximum = VMS_MAX, POLICY_FIELD(vms)},
+        {TENANT("total-memory", SIZE), .unit = "bytes", .minimum = VTD_PAGE_SIZE,
+         TOTAL_OF(MEMORY_MAX), POLICY_TOTAL(VTD_POLICY_TOTAL_MEMORY)},
+        {TENANT("total-first-stage-tables", NUMBER), .minimum = 0,
+         TOTAL_OF(VTD_LIMIT_FIRST_STAGE_TABLES), POLICY_TOTAL(VTD_POLICY_TOTAL_FIRST_STAGE_TABLES)},
+        {TENANT("total-pasids", NUMBER), .minimum = 0, TOTAL_OF(PASIDS_MAX),
+         POLICY_TOTAL(VTD_POLICY_TOTAL_PASIDS)},
 
         {VM("vm", HEADER), .required = true},
         {VM("memory", SIZE), .unit = "bytes", .required = true, .minimum = VTD_PAGE_SIZE,
-         .maximum = 4 * PIB, POLICY_LIMIT(VTD_POLICY_MEMORY)},
+         .maximum = MEMORY_MAX, POLICY_LIMIT(VTD_POLICY_MEMORY)},
         {VM("mappings", NUMBER), .initial = 16, .minimum = 1, .maximum = VTD_LIMIT_MAPPINGS,
          POLICY_LIMIT(VTD_POLICY_MAPPINGS)},
         {VM("devices", NUMBER), .initial = 1, .minimum = 1, .maximum = VTD_LIMIT_DEVICES,
          POLICY_LIMIT(VTD_POLICY_DEVICES)},
         {VM("first-stage-tables", NUMBER), .initial = 0, .minimum = 0,
          .maximum = VTD_LIMIT_FIRST_STAGE_TABLES, POLICY_LIMIT(VTD_POLICY_FIRST_STAGE_TABLES)},
-        {VM("pasids", NUMBER), .initial = 0, .minimum = 0,
-         .maximum = VTD_LIMIT_ATTACHMENTS - VTD_LIMIT_DEVICES, POLICY_LIMIT(VTD_POLICY_PASIDS)},
+        {VM("pasids", NUMBER), .initial = 0, .minimum = 0, .maximum = PASIDS_MAX,
+         POLICY_LIMIT(VTD_POLICY_PASIDS)},
         {VM("address-width", CHOICE), .unit = "bits", .initial = 48, .words = width_words,
          POLICY_LIMIT(VTD_POLICY_ADDRESS_WIDTH)},
         {VM("modes", WORDS), .initial = VTD_POLICY_MODE_BLOCKED, .words = mode_words,
@@ -89,6 +108,8 @@ static const struct vtd_schema_row rows[] = {
 
         {DEVICE("device", HEADER), .repeatable = true, .maximum = VTD_LIMIT_DEVICES},
         {DEVICE("pci", PCI)},
+        {DEVICE("vendor-device", KIND)},
+        {DEVICE("cdev", CDEV)},
         {DEVICE("simulated", MODEL), .words = model_words},
         {DEVICE("regions", BARS)},
         {DEVICE("allow", WORDS), .initial = 0, .words = exception_words,
@@ -184,11 +205,47 @@ size_t vtd_schema_device_prefix(const char *text, size_t size)
         return name_prefix(text, size, VTD_LIMIT_NAME, "", ':');
 }
 
-size_t vtd_schema_pci_prefix(const char *text, size_t size)
+size_t vtd_schema_label_prefix(const char *text, size_t size)
 {
-        /* What each place may hold: x any hex digit, 1 the high digit of a device, 7 a function. */
-        static const char shape[] = "xxxx:xx:1x.7";
-        const size_t length = sizeof(shape) - 1;
+        static const char also[] = ":,/@+=() ";
+        size_t good = 0;
+
+        if (size == 0)
+                return SIZE_MAX;
+        while (good < size && good < VTD_POLICY_LABEL &&
+               (is_name_character(text[good]) || memchr(also, text[good], sizeof(also) - 1)))
+                good++;
+        if (text[0] == ' ')
+                return 0;
+        return good == size && text[size - 1] == ' ' ? size - 1 : good;
+}
+
+size_t vtd_schema_cdev_prefix(const char *text, size_t size)
+{
+        static const char start[] = "vfio";
+        const size_t digits = sizeof(start) - 1, limit = digits + 8;
+        size_t good = 0;
+
+        while (good < size && good < digits && text[good] == start[good])
+                good++;
+        if (good < digits)
+                return good == size ? SIZE_MAX : good;
+        if (size == digits)
+                return SIZE_MAX;
+        if (text[digits] == '0' && size > digits + 1)
+                return digits;
+        while (good < size && good < limit && text[good] >= '0' && text[good] <= '9')
+                good++;
+        return good;
+}
+
+/*
+ * @shape says what each place may hold: x any hex digit, 1 the high digit of a device, 7 a
+ * function, else itself.
+ */
+static size_t shape_prefix(const char *shape, const char *text, size_t size)
+{
+        const size_t length = strlen(shape);
         size_t good;
 
         for (good = 0; good < size && good < length; good++) {
@@ -205,6 +262,46 @@ size_t vtd_schema_pci_prefix(const char *text, size_t size)
                         return good;
         }
         return good == length ? good : SIZE_MAX;
+}
+
+size_t vtd_schema_pci_prefix(const char *text, size_t size)
+{
+        return shape_prefix("xxxx:xx:1x.7", text, size);
+}
+
+size_t vtd_schema_kind_prefix(const char *text, size_t size)
+{
+        return shape_prefix("xxxx:xxxx", text, size);
+}
+
+const struct vtd_schema_row *vtd_schema_source(uint32_t source)
+{
+        static const enum vtd_schema_type types[] = {
+                [VTD_POLICY_SOURCE_PCI] = VTD_SCHEMA_PCI,
+                [VTD_POLICY_SOURCE_SIMULATED] = VTD_SCHEMA_MODEL,
+                [VTD_POLICY_SOURCE_KIND] = VTD_SCHEMA_KIND,
+                [VTD_POLICY_SOURCE_CDEV] = VTD_SCHEMA_CDEV,
+        };
+
+        for (size_t i = 0; source > 0 && source < VTD_ARRAY_SIZE(types) && i < VTD_SCHEMA_ROWS; i++)
+                if (rows[i].type == types[source])
+                        return &rows[i];
+        return NULL;
+}
+
+size_t vtd_schema_source_prefix(uint32_t source, const char *text, size_t size)
+{
+        const struct vtd_schema_row *row = vtd_schema_source(source);
+
+        if (!row || size == 0)
+                return SIZE_MAX;
+        if (row->type == VTD_SCHEMA_PCI)
+                return vtd_schema_pci_prefix(text, size);
+        if (row->type == VTD_SCHEMA_KIND)
+                return vtd_schema_kind_prefix(text, size);
+        if (row->type == VTD_SCHEMA_CDEV)
+                return vtd_schema_cdev_prefix(text, size);
+        return vtd_schema_word(row->words, text, size) ? size : 0;
 }
 
 const struct vtd_schema_word *vtd_schema_word(const struct vtd_schema_word *words, const char *text,

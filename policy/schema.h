@@ -13,7 +13,7 @@
 
 #include "policy/policy.h"
 
-#define VTD_SCHEMA_ROWS     21u
+#define VTD_SCHEMA_ROWS     28u
 #define VTD_SCHEMA_REGIONS  6u    /* BARs of a PCI function */
 #define VTD_SCHEMA_LINE_MIN 2u    /* line 1 is "format = 1" */
 #define VTD_SCHEMA_LINE_MAX 4096u /* lines of a file */
@@ -33,7 +33,10 @@ enum vtd_schema_type {
         VTD_SCHEMA_SIZE,   /* bytes, with a binary suffix or without, whole pages */
         VTD_SCHEMA_CHOICE, /* one of words */
         VTD_SCHEMA_WORDS,  /* a list of words, each at most once; bits are or-ed */
+        VTD_SCHEMA_LABEL,  /* see vtd_schema_label_prefix() */
         VTD_SCHEMA_PCI,    /* see vtd_schema_pci_prefix() */
+        VTD_SCHEMA_KIND,   /* see vtd_schema_kind_prefix() */
+        VTD_SCHEMA_CDEV,   /* see vtd_schema_cdev_prefix() */
         VTD_SCHEMA_MODEL,  /* one of words, kept as text */
         VTD_SCHEMA_BARS,   /* a list of "BAR:r" or "BAR:rw" */
 };
@@ -81,11 +84,23 @@ bool vtd_schema_value_allowed(const struct vtd_schema_row *row, uint64_t value);
  *   device: 1 to 31 of [A-Za-z0-9._:-]
  *   pci:    domain:bus:device.function, lower-case hex, "0000:00:04.0"; a proper prefix of an
  *           address yields SIZE_MAX as well
+ *   kind:   vendor:device, four lower-case hex digits each, "8086:1521"; likewise
+ *   cdev:   "vfio" and 1 to 8 digits without leading zeros
+ *   label:  1 to VTD_POLICY_LABEL of [A-Za-z0-9._:,/@+=() -], no blank at either end
  */
 size_t vtd_schema_tenant_prefix(const char *text, size_t size);
 size_t vtd_schema_file_prefix(const char *text, size_t size);
 size_t vtd_schema_device_prefix(const char *text, size_t size);
 size_t vtd_schema_pci_prefix(const char *text, size_t size);
+size_t vtd_schema_kind_prefix(const char *text, size_t size);
+size_t vtd_schema_cdev_prefix(const char *text, size_t size);
+size_t vtd_schema_label_prefix(const char *text, size_t size);
+
+/* The row of [device NAME] that says where a device of @source comes from, or NULL. */
+const struct vtd_schema_row *vtd_schema_source(uint32_t source);
+
+/* As those above, by the rule of @source. */
+size_t vtd_schema_source_prefix(uint32_t source, const char *text, size_t size);
 
 /* The word of @words that equals @size bytes at @text, or NULL. */
 const struct vtd_schema_word *vtd_schema_word(const struct vtd_schema_word *words, const char *text,

@@ -15,7 +15,8 @@
 
 /* No padding: otherwise copying the struct could change what the checksum covers. */
 _Static_assert(sizeof(struct vtd_policy) ==
-                       40 * sizeof(uint32_t) +
+                       74 * sizeof(uint32_t) +
+                               VTD_POLICY_TOTAL_COUNT * sizeof(struct vtd_policy_limit) +
                                VTD_POLICY_LIMIT_COUNT * sizeof(struct vtd_policy_limit) +
                                VTD_LIMIT_DEVICES * sizeof(struct vtd_policy_device),
                "struct vtd_policy has no padding");
@@ -98,21 +99,16 @@ static int verify_values(enum vtd_schema_section section, const void *base, stru
 static bool address_allowed(const struct vtd_policy_device *device)
 {
         const size_t size = sizeof(device->address);
-        const struct vtd_schema_row *row;
-        size_t length;
+        size_t length = strnlen(device->address, size);
 
-        if (device->source == VTD_POLICY_SOURCE_PCI)
-                return text_allowed(device->address, size, vtd_schema_pci_prefix);
-        if (device->source != VTD_POLICY_SOURCE_SIMULATED)
-                return false;
-        length = strnlen(device->address, size);
-        for (size_t i = 0; (row = vtd_schema_row(i)); i++) {
-                if (row->type == VTD_SCHEMA_MODEL)
-                        return length < size &&
-                               vtd_schema_word(row->words, device->address, length) &&
-                               all_zero(device->address + length, size - length);
-        }
-        return false;
+        return length < size &&
+               vtd_schema_source_prefix(device->source, device->address, length) == length &&
+               all_zero(device->address + length, size - length);
+}
+
+static bool is_simulated(const struct vtd_policy_device *device)
+{
+        return device->source == VTD_POLICY_SOURCE_SIMULATED;
 }
 
 static int verify_device(const struct vtd_policy *policy, uint32_t index, struct vtd_log *log)
@@ -123,7 +119,7 @@ static int verify_device(const struct vtd_policy *policy, uint32_t index, struct
         if (!text_allowed(device->name, sizeof(device->name), vtd_schema_device_prefix))
                 return vtd_fail(log, -EINVAL,
                                 "compiled policy: name of device %" PRIu32 " is malformed", index);
-        if (!address_allowed(device) || device->source != policy->devices[0].source)
+        if (!address_allowed(device) || is_simulated(device) != is_simulated(&policy->devices[0]))
                 return vtd_fail(log, -EINVAL,
                                 "compiled policy: address of device %" PRIu32
                                 " is malformed or of another kind than the first",
@@ -144,8 +140,7 @@ static int verify_device(const struct vtd_policy *policy, uint32_t index, struct
                 const struct vtd_policy_device *other = &policy->devices[i];
 
                 if (strcmp(other->name, device->name) == 0 ||
-                    (device->source == VTD_POLICY_SOURCE_PCI &&
-                     strcmp(other->address, device->address) == 0))
+                    vtd_policy_is_same_device(other, device))
                         return vtd_fail(log, -EINVAL,
                                         "compiled policy: devices %" PRIu32 " and %" PRIu32
                                         " have one name or address",
@@ -176,6 +171,60 @@ static int verify_devices(const struct vtd_policy *policy, struct vtd_log *log)
         return 0;
 }
 
+bool vtd_policy_is_same_device(const struct vtd_policy_device *a, const struct vtd_policy_device *b)
+{
+        return a->source == b->source &&
+               (a->source == VTD_POLICY_SOURCE_PCI || a->source == VTD_POLICY_SOURCE_CDEV) &&
+               strcmp(a->address, b->address) == 0;
+}
+
+const struct vtd_policy_limit *vtd_policy_total_of(const struct vtd_policy *policy,
+                                                   enum vtd_policy_limit_index index)
+{
+        static const struct {
+                enum vtd_policy_limit_index limit;
+                enum vtd_policy_total_index total;
+        } totals[] = {
+                {VTD_POLICY_MEMORY, VTD_POLICY_TOTAL_MEMORY},
+                {VTD_POLICY_FIRST_STAGE_TABLES, VTD_POLICY_TOTAL_FIRST_STAGE_TABLES},
+                {VTD_POLICY_PASIDS, VTD_POLICY_TOTAL_PASIDS},
+        };
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(totals); i++)
+                if (totals[i].limit == index)
+                        return &policy->totals[totals[i].total];
+        return NULL;
+}
+
+/* A label has a line, and none has not. */
+static int verify_label(const struct vtd_policy *policy, struct vtd_log *log)
+{
+        bool absent = all_zero(policy->label, sizeof(policy->label));
+
+        if (absent ? policy->label_line == 0
+                   : text_allowed(policy->label, sizeof(policy->label), vtd_schema_label_prefix) &&
+                             line_allowed(policy->label_line))
+                return 0;
+        return vtd_fail(log, -EINVAL, "compiled policy: label is malformed or cites line %" PRIu32,
+                        policy->label_line);
+}
+
+/* One VM at least must be possible. */
+static int verify_totals(const struct vtd_policy *policy, struct vtd_log *log)
+{
+        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
+                const struct vtd_policy_limit *total = vtd_policy_total_of(policy, i);
+
+                if (total && (total->reserved != 0 || total->value < policy->limits[i].value))
+                        return vtd_fail(log, -EINVAL,
+                                        "compiled policy: a total of %" PRIu64
+                                        " is below the limit of one VM, %" PRIu64
+                                        ", or uses a reserved field",
+                                        total->value, policy->limits[i].value);
+        }
+        return 0;
+}
+
 int vtd_policy_verify(const struct vtd_policy *policy, struct vtd_log *log)
 {
         uint32_t sum = vtd_policy_checksum(policy);
@@ -197,7 +246,7 @@ int vtd_policy_verify(const struct vtd_policy *policy, struct vtd_log *log)
                                 "compiled policy: [tenant] cites line %" PRIu32
                                 "; lines are %u to %u",
                                 policy->tenant_line, VTD_SCHEMA_LINE_MIN, VTD_SCHEMA_LINE_MAX);
-        if (!all_zero(policy->reserved, sizeof(policy->reserved)))
+        if (policy->reserved != 0)
                 return vtd_fail(log, -EINVAL, "compiled policy: a reserved field is used");
         for (size_t i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
                 if (policy->limits[i].reserved != 0)
@@ -208,7 +257,11 @@ int vtd_policy_verify(const struct vtd_policy *policy, struct vtd_log *log)
         }
         result = verify_values(VTD_SCHEMA_TENANT, policy, log);
         if (result == 0)
+                result = verify_label(policy, log);
+        if (result == 0)
                 result = verify_values(VTD_SCHEMA_VM, policy, log);
+        if (result == 0)
+                result = verify_totals(policy, log);
         if (result == 0)
                 result = verify_devices(policy, log);
         return result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The checksum of a compiled policy, for compiling and verifying alike. */
+/* What compiling and verifying must judge alike. */
 #ifndef VTD_POLICY_VERIFY_H
 #define VTD_POLICY_VERIFY_H
 
@@ -13,5 +13,12 @@
  * not authenticate, which is why vtd_policy_verify() judges every field as well.
  */
 uint32_t vtd_policy_checksum(const struct vtd_policy *policy);
+
+/*
+ * True when two sections can only mean one function.  Sections by vendor and device id each take a
+ * function of their own.
+ */
+bool vtd_policy_is_same_device(const struct vtd_policy_device *a,
+                               const struct vtd_policy_device *b);
 
 #endif

@@ -142,7 +142,7 @@ static void print_value(const char *key, const char *value, const char *unit, ui
                        unit ? unit : "");
         if (line != 0)
                 (void)snprintf(source, sizeof(source), "line %" PRIu32, line);
-        printf("  %-19s %-34s %s\n", key, with_unit, source);
+        printf("  %-24s %-34s %s\n", key, with_unit, source);
 }
 
 static void show_row(const struct tool *tool, const struct vtd_schema_row *row,
@@ -160,6 +160,8 @@ static void show_row(const struct tool *tool, const struct vtd_schema_row *row,
                 print_value(row->key, value, suffixed ? NULL : row->unit, line);
         } else if (row->type == VTD_SCHEMA_TENANT_NAME) {
                 print_value(row->key, tool->policy.tenant, NULL, line);
+        } else if (row->type == VTD_SCHEMA_LABEL) {
+                print_value(row->key, line != 0 ? tool->policy.label : "any", NULL, line);
         } else if (row->type == VTD_SCHEMA_BARS) {
                 vtd_policy_format_bars(device->regions_read, device->regions_write, value);
                 print_value(row->key, value, NULL, line);

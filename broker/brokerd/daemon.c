@@ -79,19 +79,16 @@ static gboolean pause_door(struct door *door)
 static void audit_refused(struct door *door, const struct vtd_peer *peer)
 {
         const struct vtd_policy *policy = &door->tenant->policy;
-        char text[96];
 
-        (void)snprintf(text, sizeof(text), "user %u connected, only user %u may", peer->uid,
-                       policy->uid);
         vtd_log(door->daemon->log, VTD_LOG_WARNING, "%s: connection refused: %s", policy->tenant,
-                text);
+                peer->text);
         vtd_audit_log_event(door->daemon->audit, &door->tenant->source,
                             &(const struct vtd_audit_event_line){
                                     .event = "connection-refused",
-                                    .text = text,
+                                    .text = peer->text,
                                     .pid = peer->pid,
                                     .uid = peer->uid,
-                                    .line = policy->uid_line,
+                                    .line = peer->line,
                             });
 }
 
@@ -265,8 +262,7 @@ static int check_users(struct vtd_daemon *daemon)
 /* A policy may serve more than one host; what this one cannot offer is said once, here. */
 static void warn_sources(struct vtd_daemon *daemon)
 {
-        uint32_t source = daemon->config.host == VTD_HOST_LINUX ? VTD_POLICY_SOURCE_PCI
-                                                                : VTD_POLICY_SOURCE_SIMULATED;
+        bool simulated = daemon->config.host != VTD_HOST_LINUX;
 
         for (size_t i = 0; i < daemon->tenants.count; i++) {
                 const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
@@ -277,7 +273,7 @@ static void warn_sources(struct vtd_daemon *daemon)
                                 "user %u",
                                 policy->file, policy->uid_line, policy->uid, geteuid());
                 for (uint32_t d = 0; d < policy->n_devices; d++)
-                        if (policy->devices[d].source != source)
+                        if ((policy->devices[d].source == VTD_POLICY_SOURCE_SIMULATED) != simulated)
                                 vtd_log(daemon->log, VTD_LOG_WARNING,
                                         "%s:%u:1: device %s is not of this host's kind: plugging "
                                         "it will fail",
@@ -305,10 +301,9 @@ static int open_doors(struct vtd_daemon *daemon)
         for (size_t i = 0; i < daemon->tenants.count; i++) {
                 struct door *door = &daemon->doors[i];
 
-                result =
-                        vtd_listener_init(&door->listener, daemon->socket_directory,
-                                          config->sockets, door->tenant->policy.tenant,
-                                          door->tenant->policy.uid, !config->rootless, daemon->log);
+                result = vtd_listener_init(&door->listener, daemon->socket_directory,
+                                           config->sockets, &door->tenant->policy,
+                                           !config->rootless, daemon->log);
                 if (result < 0)
                         return result;
         }

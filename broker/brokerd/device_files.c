@@ -25,7 +25,12 @@ struct vtd_device_files {
         enum vtd_host_kind host;
         char *sysfs; /* owned, like dev */
         char *dev;
-        GHashTable *held; /* key of the device -> VM */
+        GHashTable *held; /* key of the device -> struct holder */
+};
+
+struct holder {
+        uint32_t vm;
+        uint32_t index; /* in the VM's policy */
 };
 
 static void close_directory(DIR **directory)
@@ -42,7 +47,7 @@ struct vtd_device_files *vtd_device_files_new(enum vtd_host_kind host, const cha
         files->host = host;
         files->sysfs = g_strdup(sysfs);
         files->dev = g_strdup(dev);
-        files->held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        files->held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         return files;
 }
 
@@ -55,18 +60,6 @@ struct vtd_device_files *vtd_device_files_free(struct vtd_device_files *files)
                 g_free(files);
         }
         return NULL;
-}
-
-/*
- * What makes two grants the same device: the function's address on a real host; a simulated device
- * belongs to the tenant whose policy names it.
- */
-static char *device_key(const struct vtd_device_files *files, const struct vtd_policy *policy,
-                        const struct vtd_policy_device *device)
-{
-        if (files->host == VTD_HOST_LINUX)
-                return g_strdup(device->address);
-        return g_strdup_printf("%s/%s", policy->tenant, device->name);
 }
 
 int vtd_device_files_open_iommu(struct vtd_device_files *files, int *fd, struct vtd_log *log)
@@ -149,12 +142,12 @@ refuse(struct vtd_device_text *text, enum vtd_control_device_result result, cons
 
 static enum vtd_control_device_result judge_pci(const struct vtd_device_files *files,
                                                 const struct vtd_policy_device *device,
-                                                struct vtd_device_text *text)
+                                                const char *address, struct vtd_device_text *text)
 {
         char bridge[VTD_PCI_ADDRESS_SIZE];
         size_t members;
 
-        switch (vtd_topology_judge(files->sysfs, device->address, bridge)) {
+        switch (vtd_topology_judge(files->sysfs, address, bridge)) {
         case 0:
                 break;
         case VTD_TOPOLOGY_E_BRIDGE:
@@ -165,7 +158,7 @@ static enum vtd_control_device_result judge_pci(const struct vtd_device_files *f
         default:
                 return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not there");
         }
-        members = vtd_topology_count_group(files->sysfs, device->address);
+        members = vtd_topology_count_group(files->sysfs, address);
         if (members == 0)
                 return refuse(text, VTD_CONTROL_DEVICE_NO_IOMMU, "behind no IOMMU");
         if (members > 1 && !(device->exceptions & VTD_POLICY_ALLOW_SHARED_GROUP))
@@ -175,22 +168,23 @@ static enum vtd_control_device_result judge_pci(const struct vtd_device_files *f
 }
 
 static enum vtd_control_device_result open_pci(const struct vtd_device_files *files,
-                                               const struct vtd_policy_device *device, int *fd,
+                                               const struct vtd_policy_device *device,
+                                               const char *address, int *fd,
                                                struct vtd_device_text *text)
 {
-        enum vtd_control_device_result result = judge_pci(files, device, text);
+        enum vtd_control_device_result result = judge_pci(files, device, address, text);
         VTD_CLEANUP_FD int opened = -1;
         char name[24], path[PATH_MAX];
         struct stat status;
 
         if (result != VTD_CONTROL_DEVICE_OPENED)
                 return result;
-        if (!find_vfio_name(files, device->address, name, sizeof(name)))
+        if (!find_vfio_name(files, address, name, sizeof(name)))
                 return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not bound to vfio-pci");
         (void)snprintf(path, sizeof(path), "%s/vfio/devices/%s", files->dev, name);
         opened = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
         if (opened < 0 || fstat(opened, &status) < 0 || !S_ISCHR(status.st_mode) ||
-            !is_number_of(files, device->address, name, status.st_rdev))
+            !is_number_of(files, address, name, status.st_rdev))
                 return refuse(text, VTD_CONTROL_DEVICE_MISSING, "%s could not be opened", name);
         *fd = VTD_TAKE_FD(opened);
         return VTD_CONTROL_DEVICE_OPENED;
@@ -207,20 +201,68 @@ static enum vtd_control_device_result open_simulated(const struct vtd_policy_dev
                       result == VTD_SIM_E_MODEL ? "no such model" : strerror(-result));
 }
 
-static enum vtd_control_device_result open_device(struct vtd_device_files *files, const char *key,
-                                                  const struct vtd_policy_device *device, int *fd,
+/* Opens what @key names, unless a VM holds it; it is held by @holder then. */
+static enum vtd_control_device_result take(struct vtd_device_files *files, const char *key,
+                                           const struct vtd_policy_device *device,
+                                           const struct holder *holder, int *fd,
+                                           struct vtd_device_text *text)
+{
+        const struct holder *other = g_hash_table_lookup(files->held, key);
+        enum vtd_control_device_result result;
+
+        if (other)
+                return refuse(text, VTD_CONTROL_DEVICE_HELD, "held by vm %u", other->vm);
+        result = files->host == VTD_HOST_LINUX ? open_pci(files, device, key, fd, text)
+                                               : open_simulated(device, fd, text);
+        if (result == VTD_CONTROL_DEVICE_OPENED)
+                g_hash_table_insert(files->held, g_strdup(key), g_memdup2(holder, sizeof(*holder)));
+        return result;
+}
+
+/*
+ * Tries the functions of a kind in the order of their addresses.  When none can be had, the reason
+ * given is that of the last one: with one function of the kind, that one's.
+ */
+static enum vtd_control_device_result take_kind(struct vtd_device_files *files,
+                                                const struct vtd_policy_device *device,
+                                                const struct holder *holder, int *fd,
+                                                struct vtd_device_text *text)
+{
+        g_autoptr(GPtrArray) addresses = vtd_topology_list_kind(files->sysfs, device->address);
+        enum vtd_control_device_result result =
+                refuse(text, VTD_CONTROL_DEVICE_MISSING, "no function of this kind is there");
+
+        for (guint i = 0; i < addresses->len && result != VTD_CONTROL_DEVICE_OPENED; i++)
+                result = take(files, g_ptr_array_index(addresses, i), device, holder, fd, text);
+        if (result == VTD_CONTROL_DEVICE_OPENED)
+                text->text[0] = '\0'; /* of a function before it */
+        return result;
+}
+
+static enum vtd_control_device_result take_device(struct vtd_device_files *files,
+                                                  const struct vtd_policy *policy,
+                                                  const struct holder *holder, int *fd,
                                                   struct vtd_device_text *text)
 {
-        uint32_t source =
-                files->host == VTD_HOST_LINUX ? VTD_POLICY_SOURCE_PCI : VTD_POLICY_SOURCE_SIMULATED;
+        const struct vtd_policy_device *device = &policy->devices[holder->index];
+        bool simulated = device->source == VTD_POLICY_SOURCE_SIMULATED;
+        char address[VTD_PCI_ADDRESS_SIZE];
 
-        if (device->source != source)
+        if (simulated != (files->host != VTD_HOST_LINUX))
                 return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not a device of this host kind");
-        if (g_hash_table_contains(files->held, key))
-                return refuse(text, VTD_CONTROL_DEVICE_HELD, "held by vm %u",
-                              GPOINTER_TO_UINT(g_hash_table_lookup(files->held, key)));
-        return files->host == VTD_HOST_LINUX ? open_pci(files, device, fd, text)
-                                             : open_simulated(device, fd, text);
+        if (simulated) {
+                /* A simulated device belongs to the tenant whose policy names it. */
+                g_autofree char *key = g_strdup_printf("%s/%s", policy->tenant, device->name);
+
+                return take(files, key, device, holder, fd, text);
+        }
+        if (device->source == VTD_POLICY_SOURCE_KIND)
+                return take_kind(files, device, holder, fd, text);
+        if (device->source == VTD_POLICY_SOURCE_PCI)
+                return take(files, device->address, device, holder, fd, text);
+        if (!vtd_topology_find_cdev(files->sysfs, device->address, address))
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "no PCI function has this cdev");
+        return take(files, address, device, holder, fd, text);
 }
 
 enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *files,
@@ -230,21 +272,25 @@ enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *fi
                                                      struct vtd_log *log)
 {
         const struct vtd_policy_device *device = &policy->devices[index];
-        g_autofree char *key = device_key(files, policy, device);
-        enum vtd_control_device_result result;
+        const struct holder holder = {.vm = vm, .index = index};
+        enum vtd_control_device_result result = take_device(files, policy, &holder, fd, text);
 
-        result = open_device(files, key, device, fd, text);
-        if (result == VTD_CONTROL_DEVICE_OPENED)
-                g_hash_table_insert(files->held, g_steal_pointer(&key), GUINT_TO_POINTER(vm));
-        else
+        if (result != VTD_CONTROL_DEVICE_OPENED)
                 (void)vtd_fail(log, 0, "%s (%s): %s", device->name, device->address, text->text);
         return result;
 }
 
-void vtd_device_files_release(struct vtd_device_files *files, const struct vtd_policy *policy,
-                              uint32_t index)
+static gboolean is_held_by(gpointer key, gpointer value, gpointer opaque)
 {
-        g_autofree char *key = device_key(files, policy, &policy->devices[index]);
+        const struct holder *holder = value, *wanted = opaque;
 
-        g_hash_table_remove(files->held, key);
+        (void)key;
+        return holder->vm == wanted->vm && holder->index == wanted->index;
+}
+
+void vtd_device_files_release(struct vtd_device_files *files, uint32_t vm, uint32_t index)
+{
+        struct holder holder = {.vm = vm, .index = index};
+
+        (void)g_hash_table_foreach_remove(files->held, is_held_by, &holder);
 }

@@ -32,7 +32,9 @@ struct vtd_device_files *vtd_device_files_free(struct vtd_device_files *files);
 int vtd_device_files_open_iommu(struct vtd_device_files *files, int *fd, struct vtd_log *log);
 
 /*
- * Opens policy->devices[@index] for @vm, which holds it from then on.  The caller owns *@fd.
+ * Opens policy->devices[@index] for @vm, which holds it from then on.  A section by vendor and device
+ * id takes the first function with them, in the order of addresses, that nobody holds and that
+ * nothing is held against.  The caller owns *@fd.
  * Returns VTD_CONTROL_DEVICE_OPENED, _HELD, _MISSING, _GROUP, _BRIDGE or _NO_IOMMU; all but the
  * first are reported, with the reason in *@text.
  */
@@ -42,8 +44,7 @@ enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *fi
                                                      struct vtd_device_text *text,
                                                      struct vtd_log *log);
 
-/* The last descriptor of the device is closed: others may have it. */
-void vtd_device_files_release(struct vtd_device_files *files, const struct vtd_policy *policy,
-                              uint32_t index);
+/* The last descriptor of what @vm holds as device @index is closed: others may have it. */
+void vtd_device_files_release(struct vtd_device_files *files, uint32_t vm, uint32_t index);
 
 #endif

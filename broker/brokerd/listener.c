@@ -3,6 +3,7 @@
 #include "broker/brokerd/listener.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -102,7 +103,7 @@ static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *
                 result = vtd_errno();
         (void)umask(before);
         if (result == 0 && owned &&
-            fchownat(listener->directory, listener->name, listener->uid, (gid_t)-1,
+            fchownat(listener->directory, listener->name, listener->policy->uid, (gid_t)-1,
                      AT_SYMLINK_NOFOLLOW) < 0)
                 result = vtd_errno();
         if (result == 0)
@@ -113,13 +114,13 @@ static int bind_socket(struct vtd_listener *listener, const struct sockaddr_un *
 }
 
 int vtd_listener_init(struct vtd_listener *listener, int directory, const char *path,
-                      const char *tenant, uint32_t uid, bool owned, struct vtd_log *log)
+                      const struct vtd_policy *policy, bool owned, struct vtd_log *log)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         int length, result;
 
-        *listener = (struct vtd_listener){.fd = -1, .directory = directory, .uid = uid};
-        (void)snprintf(listener->name, sizeof(listener->name), "%s.sock", tenant);
+        *listener = (struct vtd_listener){.fd = -1, .directory = directory, .policy = policy};
+        (void)snprintf(listener->name, sizeof(listener->name), "%s.sock", policy->tenant);
         length =
                 snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", path, listener->name);
         if (length < 0 || (size_t)length >= sizeof(address.sun_path))
@@ -144,11 +145,62 @@ void vtd_listener_deinit(struct vtd_listener *listener)
         listener->fd = vtd_close(listener->fd);
 }
 
+/* Says why the peer is refused; @line of the policy decides. */
+__attribute__((format(printf, 3, 4))) static int refuse_peer(struct vtd_peer *peer, uint32_t line,
+                                                             const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void)vsnprintf(peer->text, sizeof(peer->text), format, arguments);
+        va_end(arguments);
+        peer->line = line;
+        return VTD_LISTENER_E_REFUSED;
+}
+
+/* Without a security module that labels sockets there is no label, and nobody has the right one. */
+static int judge_label(const struct vtd_policy *policy, int connection, struct vtd_peer *peer)
+{
+        char label[VTD_POLICY_LABEL + 2] = {0}, shown[64];
+        socklen_t size = sizeof(label) - 1;
+
+        if (policy->label[0] == '\0')
+                return 0;
+        if (getsockopt(connection, SOL_SOCKET, SO_PEERSEC, label, &size) < 0)
+                return refuse_peer(peer, policy->label_line,
+                                   "the security label of the connection cannot be read (%s)",
+                                   strerror(errno));
+        if (strcmp(label, policy->label) != 0)
+                return refuse_peer(
+                        peer, policy->label_line,
+                        "a process labelled \"%s\" connected, only \"%.64s\" may",
+                        vtd_log_escape(shown, sizeof(shown), label, strnlen(label, sizeof(label))),
+                        policy->label);
+        return 0;
+}
+
+static int judge_peer(const struct vtd_policy *policy, int connection,
+                      const struct ucred *credentials, struct vtd_peer *peer)
+{
+        /* A process id of 0 is one that this PID namespace cannot see. */
+        if (credentials->pid <= 0)
+                return refuse_peer(peer, policy->uid_line,
+                                   "a process that this PID namespace cannot see connected");
+        if (credentials->uid != policy->uid)
+                return refuse_peer(peer, policy->uid_line, "user %u connected, only user %u may",
+                                   credentials->uid, policy->uid);
+        if (policy->gid != VTD_POLICY_ANY_GROUP && credentials->gid != policy->gid)
+                return refuse_peer(peer, policy->gid_line, "group %u connected, only group %u may",
+                                   credentials->gid, policy->gid);
+        return judge_label(policy, connection, peer);
+}
+
 int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer *peer)
 {
         VTD_CLEANUP_FD int connection = -1;
         struct ucred credentials;
         socklen_t size = sizeof(credentials);
+        int error;
 
         *peer = (struct vtd_peer){0};
         connection = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -165,9 +217,8 @@ int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer 
         if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
                 return vtd_errno();
         *peer = (struct vtd_peer){.pid = credentials.pid, .uid = credentials.uid};
-        /* A process id of 0 is one that this PID namespace cannot see. */
-        if (credentials.pid <= 0 || credentials.uid != listener->uid)
-                return VTD_LISTENER_E_REFUSED;
-        *fd = VTD_TAKE_FD(connection);
-        return 0;
+        error = judge_peer(listener->policy, connection, &credentials, peer);
+        if (error == 0)
+                *fd = VTD_TAKE_FD(connection);
+        return error;
 }

@@ -2,9 +2,9 @@
 /*
  * The socket of one tenant: DIRECTORY/TENANT.sock, SOCK_SEQPACKET.
  *
- * Who connects is judged by SO_PEERCRED, which the kernel records when connect() is called: it
- * names the process that made the connection, not whoever holds the descriptor later.  A VMM that
- * passes its connection on passes its identity on.
+ * Who connects is judged by SO_PEERCRED and, if the policy asks for it, SO_PEERSEC, which the kernel
+ * records when connect() is called: they name the process that made the connection, not whoever
+ * holds the descriptor later.  A VMM that passes its connection on passes its identity on.
  */
 #ifndef VTD_BROKER_BROKERD_LISTENER_H
 #define VTD_BROKER_BROKERD_LISTENER_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "policy/policy.h"
 #include "shared/log.h"
 
 /* Connections that wait to be accepted. */
@@ -23,15 +24,18 @@ enum {
 };
 
 struct vtd_listener {
-        int fd;        /* owned; -1: not listening */
-        int directory; /* borrowed: where the socket is */
-        char name[64]; /* TENANT.sock */
-        uint32_t uid;  /* of those who may connect */
+        int fd;                          /* owned; -1: not listening */
+        int directory;                   /* borrowed: where the socket is */
+        char name[64];                   /* TENANT.sock */
+        const struct vtd_policy *policy; /* borrowed: who may connect */
 };
 
+/* Who has connected; when refused, why, and by which line of the policy. */
 struct vtd_peer {
         int pid;
         uint32_t uid;
+        uint32_t line;
+        char text[192];
 };
 
 /*
@@ -42,12 +46,13 @@ struct vtd_peer {
 int vtd_listener_take_directory(const char *path, int *fd, struct vtd_log *log);
 
 /*
- * Listens on @tenant's socket in @directory (@path names it in messages and for bind()).  A socket
- * that nobody listens on any more is replaced.  If @owned, the socket file is given to @uid.
+ * Listens on the socket of @policy's tenant in @directory (@path names it in messages and for
+ * bind()).  A socket that nobody listens on any more is replaced.  If @owned, the socket file is
+ * given to the policy's user.  @policy must outlive the listener.
  * Returns 0 or a negative errno (reported); deinit is due in both cases.
  */
 int vtd_listener_init(struct vtd_listener *listener, int directory, const char *path,
-                      const char *tenant, uint32_t uid, bool owned, struct vtd_log *log);
+                      const struct vtd_policy *policy, bool owned, struct vtd_log *log);
 
 /* Stops listening and removes the socket file. */
 void vtd_listener_deinit(struct vtd_listener *listener);

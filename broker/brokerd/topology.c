@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "policy/schema.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
@@ -158,4 +159,60 @@ int vtd_topology_judge(const char *sysfs, const char *address, char bridge[VTD_P
                 *next = '/';
         }
         return 0;
+}
+
+/* Reads the id that the file @name below the function gives, "0x8086\n"; -1 when it gives none. */
+static long read_id(const char *sysfs, const char *address, const char *name)
+{
+        VTD_CLEANUP_FD int fd = -1;
+        char path[PATH_MAX], text[16] = {0}, *end;
+        long id;
+
+        if (make_path(path, sysfs, address, name) < 0)
+                return -1;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+                return -1;
+        id = strtol(text, &end, 16);
+        return end != text && *end == '\n' && id >= 0 && id <= 0xffff ? id : -1;
+}
+
+static gint compare_addresses(gconstpointer a, gconstpointer b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+GPtrArray *vtd_topology_list_kind(const char *sysfs, const char *kind)
+{
+        GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
+        g_autofree char *path = g_strdup_printf("%s/bus/pci/devices", sysfs);
+        VTD_CLEANUP(close_directory) DIR *directory = opendir(path);
+        unsigned vendor, device;
+        struct dirent *entry;
+
+        if (!directory || sscanf(kind, "%4x:%4x", &vendor, &device) != 2)
+                return found;
+        while ((entry = readdir(directory)) != NULL)
+                if (vtd_topology_is_address(entry->d_name) &&
+                    read_id(sysfs, entry->d_name, "vendor") == (long)vendor &&
+                    read_id(sysfs, entry->d_name, "device") == (long)device)
+                        g_ptr_array_add(found, g_strdup(entry->d_name));
+        g_ptr_array_sort(found, compare_addresses);
+        return found;
+}
+
+bool vtd_topology_find_cdev(const char *sysfs, const char *name, char address[VTD_PCI_ADDRESS_SIZE])
+{
+        g_autofree char *path = g_strdup_printf("%s/class/vfio-dev/%s/device", sysfs, name);
+        VTD_CLEANUP(free_text) char *real = NULL;
+        const char *last;
+
+        if (vtd_schema_cdev_prefix(name, strlen(name)) != strlen(name))
+                return false;
+        real = realpath(path, NULL);
+        last = real ? strrchr(real, '/') : NULL;
+        if (!last || !vtd_topology_is_address(last + 1))
+                return false;
+        (void)snprintf(address, VTD_PCI_ADDRESS_SIZE, "%s", last + 1);
+        return true;
 }

@@ -7,6 +7,7 @@
 #ifndef VTD_BROKER_BROKERD_TOPOLOGY_H
 #define VTD_BROKER_BROKERD_TOPOLOGY_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,6 +32,16 @@ int vtd_topology_judge(const char *sysfs, const char *address, char bridge[VTD_P
 
 /* Functions in the IOMMU group of @address, itself included; 0 when it has no group. */
 size_t vtd_topology_count_group(const char *sysfs, const char *address);
+
+/*
+ * The addresses of all functions with the vendor and device id @kind ("8086:1521"), sorted; none
+ * when sysfs cannot be read.  The caller owns the array.
+ */
+GPtrArray *vtd_topology_list_kind(const char *sysfs, const char *kind);
+
+/* The function whose VFIO cdev is called @name ("vfio3"); false when there is none. */
+bool vtd_topology_find_cdev(const char *sysfs, const char *name,
+                            char address[VTD_PCI_ADDRESS_SIZE]);
 
 /* Opens the directory @below of the function @address.  Returns it or a negative errno. */
 int vtd_topology_open(const char *sysfs, const char *address, const char *below);

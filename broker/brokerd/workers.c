@@ -222,7 +222,7 @@ static void finish_closing(struct vtd_worker *worker)
         for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++) {
                 if (!(closing->devices & UINT32_C(1) << i))
                         continue;
-                vtd_device_files_release(worker->workers->config.devices, policy, i);
+                vtd_device_files_release(worker->workers->config.devices, worker->vm, i);
                 audit_event(worker, "device-closed", NULL, policy->devices[i].name);
                 if (!worker->ended && !worker->kill_reason)
                         answer_device(worker, i, VTD_CONTROL_DEVICE_CLOSED, -1);
@@ -606,12 +606,29 @@ void vtd_workers_deinit(struct vtd_workers *workers)
         }
 }
 
+/* Each VM may use all that its limits say, so that is what counts against the totals. */
+static const struct vtd_policy_limit *exhausted_total(const struct vtd_tenant *tenant)
+{
+        const struct vtd_policy *policy = &tenant->policy;
+
+        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
+                const struct vtd_policy_limit *total = vtd_policy_total_of(policy, i);
+                uint64_t sum;
+
+                if (total && (__builtin_mul_overflow(policy->limits[i].value,
+                                                     (uint64_t)tenant->vms + 1, &sum) ||
+                              sum > total->value))
+                        return total;
+        }
+        return NULL;
+}
+
 int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant)
 {
         size_t others = workers->greeting - tenant->greeting;
 
         /* It has as many VMs as it may, but of one only the end is not over yet. */
-        if (tenant->vms >= tenant->policy.vms && tenant->ending > 0)
+        if ((tenant->vms >= tenant->policy.vms || exhausted_total(tenant)) && tenant->ending > 0)
                 return VTD_WORKERS_E_LATER;
         /* Half of what the others leave: no tenant can take the last place from all of them. */
         if (workers->greeting >= VTD_LIMIT_GREETING ||
@@ -725,6 +742,7 @@ void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, i
                        int peer_pid)
 {
         VTD_CLEANUP_FD int owned = connection;
+        const struct vtd_policy_limit *total;
         struct vtd_worker *worker;
         char text[64];
         uint32_t uid;
@@ -732,6 +750,13 @@ void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, i
         if (tenant->vms >= tenant->policy.vms) {
                 refuse(workers, tenant, peer_pid, "the tenant has as many VMs as it may",
                        tenant->policy.vms_line);
+                return;
+        }
+        total = exhausted_total(tenant);
+        if (total) {
+                refuse(workers, tenant, peer_pid,
+                       "another VM's limits would exceed what all VMs of the tenant may have",
+                       total->line);
                 return;
         }
         if (workers->count >= VTD_LIMIT_WORKERS) {

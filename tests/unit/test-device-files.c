@@ -119,6 +119,15 @@ static void make_endpoint(const struct tree *tree, const char *directory, unsign
         (void)snprintf(path, sizeof(path), "%s/iommu_group", directory);
         (void)snprintf(target, sizeof(target), "%s/groups/%u", tree->root, number);
         make_link(tree, path, target);
+        (void)snprintf(path, sizeof(path), "%s/vendor", directory);
+        write_file(tree, path, "0x8086\n", 7);
+        (void)snprintf(path, sizeof(path), "%s/device", directory);
+        write_file(tree, path, number < 3 ? "0x1521\n" : "0x10d3\n", 7);
+        (void)snprintf(path, sizeof(path), "/class/vfio-dev/vfio%u", number);
+        make_directories(tree, path);
+        (void)snprintf(path, sizeof(path), "/class/vfio-dev/vfio%u/device", number);
+        (void)snprintf(target, sizeof(target), "%s%s", tree->root, directory);
+        make_link(tree, path, target);
         (void)snprintf(path, sizeof(path), "/bus/pci/devices/%s", address);
         (void)snprintf(target, sizeof(target), "../../..%s", directory);
         make_link(tree, path, target);
@@ -215,7 +224,7 @@ static void expect_granted(struct tree *tree, uint32_t index)
         expect(tree, index, 1,
                tree->can_open ? VTD_CONTROL_DEVICE_OPENED : VTD_CONTROL_DEVICE_MISSING,
                tree->can_open ? "" : text);
-        vtd_device_files_release(tree->files, &tree->policy, index);
+        vtd_device_files_release(tree->files, 1, index);
 }
 
 static void expect_bridge(struct tree *tree, uint32_t index, const char *bridge)
@@ -321,6 +330,84 @@ static void what_is_not_there_is_missing(void **state)
         expect(tree, 2, 1, VTD_CONTROL_DEVICE_MISSING, "not a device of this host kind");
 }
 
+static void grant(struct tree *tree, uint32_t index, uint32_t source, const char *address)
+{
+        struct vtd_policy_device *device = &tree->policy.devices[index];
+
+        device->source = source;
+        (void)snprintf(device->address, sizeof(device->address), "%s", address);
+}
+
+static void a_cdev_is_the_function_behind_it(void **state)
+{
+        struct tree *tree = *state;
+        char path[256];
+
+        grant(tree, 0, VTD_POLICY_SOURCE_CDEV, "vfio0");
+        expect_granted(tree, 0);
+        grant(tree, 1, VTD_POLICY_SOURCE_CDEV, "vfio4");
+        expect_bridge(tree, 1, "0000:00:1e.0");
+        grant(tree, 1, VTD_POLICY_SOURCE_CDEV, "vfio9");
+        expect(tree, 1, 1, VTD_CONTROL_DEVICE_MISSING, "no PCI function has this cdev");
+        grant(tree, 1, VTD_POLICY_SOURCE_CDEV, "../pci");
+        expect(tree, 1, 1, VTD_CONTROL_DEVICE_MISSING, "no PCI function has this cdev");
+        /* Something that is no PCI function. */
+        make_directories(tree, "/class/vfio-dev/vfio10");
+        path_of(tree, path, sizeof(path), "/devices");
+        make_link(tree, "/class/vfio-dev/vfio10/device", path);
+        grant(tree, 1, VTD_POLICY_SOURCE_CDEV, "vfio10");
+        expect(tree, 1, 1, VTD_CONTROL_DEVICE_MISSING, "no PCI function has this cdev");
+}
+
+/* By whichever name: the function is held, not the section. */
+static void one_function_is_held_under_all_its_names(void **state)
+{
+        struct tree *tree = *state;
+
+        if (!tree->can_open) {
+                grant(tree, 0, VTD_POLICY_SOURCE_CDEV, "vfio0");
+                expect_granted(tree, 0);
+                return;
+        }
+        expect(tree, 0, 1, VTD_CONTROL_DEVICE_OPENED, "");
+        grant(tree, 1, VTD_POLICY_SOURCE_CDEV, "vfio0");
+        expect(tree, 1, 2, VTD_CONTROL_DEVICE_HELD, "held by vm 1");
+        /* Three functions of the kind, of which one is held. */
+        grant(tree, 1, VTD_POLICY_SOURCE_KIND, "8086:1521");
+        grant(tree, 2, VTD_POLICY_SOURCE_KIND, "8086:1521");
+        grant(tree, 3, VTD_POLICY_SOURCE_KIND, "8086:1521");
+        expect(tree, 1, 2, VTD_CONTROL_DEVICE_OPENED, "");
+        expect(tree, 2, 2, VTD_CONTROL_DEVICE_OPENED, "");
+        expect(tree, 3, 3, VTD_CONTROL_DEVICE_HELD, "held by vm 2");
+        /* What is released is that VM's that device. */
+        vtd_device_files_release(tree->files, 2, 0);
+        vtd_device_files_release(tree->files, 3, 1);
+        expect(tree, 3, 3, VTD_CONTROL_DEVICE_HELD, "held by vm 2");
+        vtd_device_files_release(tree->files, 2, 1);
+        expect(tree, 3, 3, VTD_CONTROL_DEVICE_OPENED, "");
+}
+
+static void a_kind_is_the_first_function_that_nothing_is_held_against(void **state)
+{
+        struct tree *tree = *state;
+
+        grant(tree, 0, VTD_POLICY_SOURCE_KIND, "8086:ffff");
+        expect(tree, 0, 1, VTD_CONTROL_DEVICE_MISSING, "no function of this kind is there");
+        /* All three of this kind are behind bridges: the last one's reason is given. */
+        grant(tree, 0, VTD_POLICY_SOURCE_KIND, "8086:10d3");
+        expect_bridge(tree, 0, "0000:00:1f.0");
+        /* The first in order shares its group: the next one is taken. */
+        make_directories(tree, "/groups/0/devices/0000:00:04.1");
+        grant(tree, 0, VTD_POLICY_SOURCE_KIND, "8086:1521");
+        if (tree->can_open) {
+                expect(tree, 0, 1, VTD_CONTROL_DEVICE_OPENED, "");
+                grant(tree, 1, VTD_POLICY_SOURCE_PCI, ON_PORT);
+                expect(tree, 1, 2, VTD_CONTROL_DEVICE_HELD, "held by vm 1");
+        } else {
+                expect(tree, 0, 1, VTD_CONTROL_DEVICE_MISSING, "vfio2 could not be opened");
+        }
+}
+
 static void a_device_is_one_vms_until_it_is_released(void **state)
 {
         struct tree *tree = *state;
@@ -332,7 +419,7 @@ static void a_device_is_one_vms_until_it_is_released(void **state)
                        "edu");
         expect(tree, 0, 7, VTD_CONTROL_DEVICE_OPENED, "");
         expect(tree, 0, 8, VTD_CONTROL_DEVICE_HELD, "held by vm 7");
-        vtd_device_files_release(tree->files, &tree->policy, 0);
+        vtd_device_files_release(tree->files, 7, 0);
         expect(tree, 0, 8, VTD_CONTROL_DEVICE_OPENED, "");
 }
 
@@ -354,6 +441,12 @@ int main(void)
                      s22_a_shared_group_is_refused_unless_the_policy_says_so),
                 TEST("S22: what is not there, not bound or no address is missing",
                      what_is_not_there_is_missing),
+                TEST("a cdev stands for the function behind it, judged like any",
+                     a_cdev_is_the_function_behind_it),
+                TEST("a function is held under all the names that policies have for it",
+                     one_function_is_held_under_all_its_names),
+                TEST("a vendor and device id stands for the first function that can be had",
+                     a_kind_is_the_first_function_that_nothing_is_held_against),
                 TEST("a device is one VM's until it is released",
                      a_device_is_one_vms_until_it_is_released),
         };

@@ -36,6 +36,7 @@ _Static_assert(VTD_POLICY_MODE_FIRST_STAGE == 1u << (VTD_ATTACH_FIRST_STAGE - 1)
 #define VM     "[vm]\nmemory = 1GiB\n"
 #define DEVICE "[device net]\npci = 0000:00:04.0\n"
 #define GOOD   FORMAT TENANT VM DEVICE
+#define LONG31 "0123456789abcdefghijklmnopqrstu"
 
 static const char full_text[] = FORMAT "# a comment, with [brackets] and = signs\n"
                                        "\n"
@@ -43,6 +44,11 @@ static const char full_text[] = FORMAT "# a comment, with [brackets] and = signs
                                        "name = Blue.1_x-\n"
                                        "uid = 4294967294\n"
                                        "vms = 64\n"
+                                       "gid = 0\n"
+                                       "label = system_u:system_r:svirt_t:s0:c1,c2\n"
+                                       "total-memory = 24690GiB\n"
+                                       "total-first-stage-tables = 512\n"
+                                       "total-pasids = 2016\n"
                                        "[device net]\n"
                                        "pci = 0000:00:04.0\n"
                                        "regions = 0:rw, 2:r, 5:rw\n"
@@ -169,8 +175,15 @@ static void test_minimal_policy_has_the_documented_defaults(void **state)
         assert_int_equal(policy.tenant_line, 2);
         assert_int_equal(policy.uid, 1000);
         assert_int_equal(policy.uid_line, 4);
+        assert_int_equal(policy.gid, VTD_POLICY_ANY_GROUP);
+        assert_int_equal(policy.gid_line, 0);
+        assert_string_equal(policy.label, "");
+        assert_int_equal(policy.label_line, 0);
         assert_int_equal(policy.vms, 1);
         assert_int_equal(policy.vms_line, 0);
+        assert_int_equal(policy.totals[VTD_POLICY_TOTAL_MEMORY].value, UINT64_C(1) << 58);
+        assert_int_equal(policy.totals[VTD_POLICY_TOTAL_FIRST_STAGE_TABLES].value, 64 * 256);
+        assert_int_equal(policy.totals[VTD_POLICY_TOTAL_PASIDS].value, 64 * 1008);
         assert_int_equal(policy.modes, VTD_POLICY_MODE_BLOCKED);
         assert_int_equal(policy.modes_line, 0);
         assert_int_equal(policy.first_stage_flags, 0);
@@ -189,7 +202,8 @@ static void test_every_key_reaches_its_field_with_its_line(void **state)
         static const uint64_t values[VTD_POLICY_LIMIT_COUNT] = {
                 12345ull << 30, 256, 16, 256, 1008, 57, 10000000, 65536,
         };
-        static const uint32_t lines[VTD_POLICY_LIMIT_COUNT] = {13, 14, 15, 16, 17, 18, 22, 23};
+        static const uint32_t lines[VTD_POLICY_LIMIT_COUNT] = {18, 19, 20, 21, 22, 23, 27, 28};
+        static const uint64_t totals[VTD_POLICY_TOTAL_COUNT] = {24690ull << 30, 512, 2016};
         const struct vtd_policy_device *device;
         struct vtd_policy policy;
 
@@ -200,13 +214,21 @@ static void test_every_key_reaches_its_field_with_its_line(void **state)
         assert_int_equal(policy.uid, 4294967294u);
         assert_int_equal(policy.vms, 64);
         assert_int_equal(policy.vms_line, 7);
+        assert_int_equal(policy.gid, 0);
+        assert_int_equal(policy.gid_line, 8);
+        assert_string_equal(policy.label, "system_u:system_r:svirt_t:s0:c1,c2");
+        assert_int_equal(policy.label_line, 9);
+        for (uint32_t i = 0; i < VTD_POLICY_TOTAL_COUNT; i++) {
+                assert_int_equal(policy.totals[i].value, totals[i]);
+                assert_int_equal(policy.totals[i].line, 10 + i);
+        }
         assert_int_equal(policy.modes, 7);
-        assert_int_equal(policy.modes_line, 19);
+        assert_int_equal(policy.modes_line, 24);
         assert_int_equal(policy.first_stage_flags,
                          VTD_FIRST_STAGE_SRE | VTD_FIRST_STAGE_EAFE | VTD_FIRST_STAGE_WPE);
-        assert_int_equal(policy.first_stage_flags_line, 20);
+        assert_int_equal(policy.first_stage_flags_line, 25);
         assert_int_equal(policy.read_only, VTD_POLICY_READ_ONLY_SKIP);
-        assert_int_equal(policy.read_only_line, 21);
+        assert_int_equal(policy.read_only_line, 26);
         for (size_t i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
                 assert_int_equal(policy.limits[i].value, values[i]);
                 assert_int_equal(policy.limits[i].line, lines[i]);
@@ -214,7 +236,7 @@ static void test_every_key_reaches_its_field_with_its_line(void **state)
         assert_int_equal(policy.n_devices, 2);
         device = vtd_policy_find_device(&policy, "net");
         assert_ptr_equal(device, &policy.devices[0]);
-        assert_int_equal(device->line, 8);
+        assert_int_equal(device->line, 13);
         assert_int_equal(device->source, VTD_POLICY_SOURCE_PCI);
         assert_string_equal(device->address, "0000:00:04.0");
         assert_int_equal(device->regions_read, 0x25);
@@ -448,9 +470,10 @@ static const struct refusal bad_keys[] = {
         {FORMAT "[tenant a]\nname = b\n" VM, "2:8: [tenant] has a name; allowed: [tenant]"},
         {FORMAT "uid = 1\n" TENANT VM, "2:1: a key before the first section"},
         {GOOD "memory = 1GiB\n", "9:1: [device] has no key \"memory\"; allowed: pci, "
-                                 "simulated, regions, allow"},
-        {FORMAT TENANT "gid = 1\n" VM, "5:1: [tenant] has no key \"gid\"; allowed: name, "
-                                       "uid, vms"},
+                                 "vendor-device, cdev, simulated, regions, allow"},
+        {FORMAT TENANT "user = 1\n" VM,
+         "5:1: [tenant] has no key \"user\"; allowed: name, uid, gid, label, vms, total-memory, "
+         "total-first-stage-tables, total-pasids"},
         {FORMAT TENANT "[vm]\nmemry = 1GiB\n",
          "6:1: [vm] has no key \"memry\"; allowed: memory, mappings, devices, "
          "first-stage-tables, pasids, address-width, modes, first-stage-flags, "
@@ -476,8 +499,8 @@ static void test_what_is_required_is_missed(void **state)
                 {FORMAT "[tenant]\nname = b\n" VM, "2:1: [tenant] lacks the key \"uid\", which is"},
                 {FORMAT TENANT "[vm]\n", "5:1: [vm] lacks the key \"memory\", which is required"},
                 {FORMAT TENANT VM "[device x]\nregions = 0:r\n",
-                 "7:1: [device x] has neither \"pci\" nor \"simulated\"; exactly one is "
-                 "required"},
+                 "7:1: [device x] has none of \"pci\", \"vendor-device\", \"cdev\" and "
+                 "\"simulated\"; exactly one is required"},
                 {GOOD "simulated = edu\n",
                  "9:1: [device net] has \"pci\" and \"simulated\"; exactly one is allowed"},
         };
@@ -490,7 +513,7 @@ static void test_names_have_safe_characters_and_lengths(void **state)
 {
 #define NAMED(name)   FORMAT "[tenant]\nname = " name "\nuid = 1\n" VM
 #define DEVICED(name) FORMAT TENANT VM "[device " name "]\nsimulated = edu\n"
-#define LONG31        "0123456789abcdefghijklmnopqrstu"
+
         static const struct refusal refusals[] = {
                 {NAMED(LONG31 "v"), "3:39: name is \"" LONG31 "v\"; allowed: 1 to 31 letters"},
                 {NAMED(".blue"), "3:8: name is \".blue\"; allowed: 1 to 31 letters, digits"},
@@ -610,7 +633,9 @@ static void test_lists_hold_known_items_once_each(void **state)
 
 static void test_devices_are_canonical_distinct_and_of_one_kind(void **state)
 {
-#define PCI(text) FORMAT TENANT VM "[device x]\npci = " text "\n"
+#define PCI(text)  FORMAT TENANT VM "[device x]\npci = " text "\n"
+#define KIND(text) FORMAT TENANT VM "[device x]\nvendor-device = " text "\n"
+#define CDEV(text) FORMAT TENANT VM "[device x]\ncdev = " text "\n"
         static const struct refusal refusals[] = {
                 {PCI("00:04.0"), "8:9: pci is \"00:04.0\"; allowed: domain:bus:device.function"},
                 {PCI("0000:00:04"), "8:17: pci is \"0000:00:04\"; allowed"},
@@ -627,8 +652,24 @@ static void test_devices_are_canonical_distinct_and_of_one_kind(void **state)
                  "10:7: 0000:00:04.0 is [device net] on line 7 already; one section for each"},
                 {GOOD "[device b]\nsimulated = edu\n",
                  "10:1: \"simulated\" here, but \"pci\" in [device net] on line 7; all devices "
-                 "of "
-                 "a file are of one kind"},
+                 "of a file are of one kind, real or simulated"},
+                {FORMAT TENANT VM "[device x]\nsimulated = edu\n[device y]\ncdev = vfio0\n",
+                 "10:1: \"cdev\" here, but \"simulated\" in [device x] on line 7; all devices"},
+                {GOOD "vendor-device = 8086:1521\n",
+                 "9:1: [device net] has \"pci\" and \"vendor-device\"; exactly one is allowed"},
+                {KIND("8086"), "8:21: vendor-device is \"8086\"; allowed: vendor:device as in"},
+                {KIND("8086:15"), "8:24: vendor-device is \"8086:15\"; allowed"},
+                {KIND("8086:152A"), "8:25: vendor-device is \"8086:152A\"; allowed"},
+                {KIND("0x8086:1521"), "8:18: vendor-device is \"0x8086:1521\"; allowed"},
+                {KIND("8086:15210"), "8:26: vendor-device is \"8086:15210\"; allowed"},
+                {CDEV("vfio"), "8:12: cdev is \"vfio\"; allowed: \"vfio\" and a number"},
+                {CDEV("vfi"), "8:11: cdev is \"vfi\"; allowed"},
+                {CDEV("vfio03"), "8:12: cdev is \"vfio03\"; allowed"},
+                {CDEV("vfio3/../null"), "8:13: cdev is \"vfio3/../null\"; allowed"},
+                {CDEV("VFIO3"), "8:8: cdev is \"VFIO3\"; allowed"},
+                {CDEV("vfio123456789"), "8:20: cdev is \"vfio123456789\"; allowed"},
+                {CDEV("vfio3\n[device y]\ncdev = vfio3"),
+                 "10:8: vfio3 is [device x] on line 7 already; one section for each"},
         };
 
         (void)state;
@@ -643,6 +684,57 @@ static size_t append_devices(char *text, size_t size, unsigned count)
                 used += (size_t)snprintf(text + used, size - used,
                                          "[device d%u]\npci = 0000:%02x:00.0\n", i, i);
         return used;
+}
+
+static void test_several_functions_of_a_kind_are_granted(void **state)
+{
+        struct vtd_policy policy;
+
+        (void)state;
+        compile_good(&policy, FORMAT TENANT VM "[device a]\nvendor-device = 8086:1521\n"
+                                               "[device b]\nvendor-device = 8086:1521\n"
+                                               "[device c]\ncdev = vfio10\n"
+                                               "[device d]\npci = 0000:00:04.0\n");
+        assert_int_equal(policy.n_devices, 4);
+        assert_int_equal(policy.devices[1].source, VTD_POLICY_SOURCE_KIND);
+        assert_string_equal(policy.devices[1].address, "8086:1521");
+        assert_int_equal(policy.devices[2].source, VTD_POLICY_SOURCE_CDEV);
+        assert_string_equal(policy.devices[2].address, "vfio10");
+}
+
+static void test_labels_are_what_security_modules_give(void **state)
+{
+#define LABEL(text) FORMAT TENANT "label = " text "\n" VM
+        static const struct refusal refusals[] = {
+                {LABEL("a\"b"), "5:10: label is \"a\\x22b\"; allowed: 1 to 127 letters"},
+                {LABEL("a\\b"), "5:10: label is "},
+                {LABEL(LONG31 LONG31 LONG31 LONG31 "abcd"), "5:136: label is "},
+        };
+        struct vtd_policy policy;
+
+        (void)state;
+        compile_good(&policy, LABEL("libvirt-0f1e2d (enforce)"));
+        assert_string_equal(policy.label, "libvirt-0f1e2d (enforce)");
+        compile_good(&policy, LABEL(LONG31 LONG31 LONG31 LONG31 "abc"));
+        expect_refusals(refusals, VTD_ARRAY_SIZE(refusals));
+}
+
+static void test_totals_leave_room_for_one_vm(void **state)
+{
+#define TOTAL(text) FORMAT TENANT text "\n" VM "first-stage-tables = 8\npasids = 4\n"
+        static const struct refusal refusals[] = {
+                {TOTAL("total-memory = 512MiB"),
+                 "5:1: the total for all VMs is 536870912, less than one VM may have, 1073741824 "
+                 "by line 7"},
+                {TOTAL("total-first-stage-tables = 7"), "5:1: the total for all VMs is 7, less "},
+                {TOTAL("total-pasids = 3"), "5:1: the total for all VMs is 3, less than one VM"},
+                {TOTAL("total-pasids = 64513"), "5:16: total-pasids is \"64513\": out of range"},
+        };
+        struct vtd_policy policy;
+
+        (void)state;
+        compile_good(&policy, TOTAL("total-memory = 1GiB\ntotal-first-stage-tables = 8"));
+        expect_refusals(refusals, VTD_ARRAY_SIZE(refusals));
 }
 
 static void test_sixteen_devices_are_granted_and_no_more(void **state)
@@ -715,7 +807,8 @@ struct damage {
 
 static const struct damage damages[] = {
         POLICY(version, 0),
-        POLICY(version, 2),
+        POLICY(version, 1),
+        POLICY(version, 3),
         POLICY(tenant[0], 0),
         POLICY(tenant[0], '.'),
         POLICY(tenant[1], '/'),
@@ -745,8 +838,23 @@ static const struct damage damages[] = {
         POLICY(n_devices, 3),
         POLICY(n_devices, 17),
         POLICY(n_devices, UINT32_MAX),
-        POLICY(reserved[0], 1),
-        POLICY(reserved[1], 1),
+        POLICY(reserved, 1),
+        POLICY(gid_line, 0),
+        POLICY(gid_line, 4097),
+        POLICY(label[0], 0),
+        POLICY(label[0], ' '),
+        POLICY(label[3], '"'),
+        POLICY(label[127], 'x'),
+        POLICY(label_line, 0),
+        POLICY(label_line, 4097),
+        POLICY(totals[VTD_POLICY_TOTAL_MEMORY].value, 12344ull << 30),
+        POLICY(totals[VTD_POLICY_TOTAL_MEMORY].value, (12345ull << 30) + 1),
+        POLICY(totals[VTD_POLICY_TOTAL_MEMORY].value, (UINT64_C(1) << 58) + 4096),
+        POLICY(totals[VTD_POLICY_TOTAL_MEMORY].line, 0),
+        POLICY(totals[VTD_POLICY_TOTAL_FIRST_STAGE_TABLES].value, 255),
+        POLICY(totals[VTD_POLICY_TOTAL_PASIDS].value, 1007),
+        POLICY(totals[VTD_POLICY_TOTAL_PASIDS].value, 64513),
+        POLICY(totals[VTD_POLICY_TOTAL_PASIDS].reserved, 1),
         LIMIT(MEMORY, 0),
         LIMIT(MEMORY, 4097),
         LIMIT(MEMORY, (4096ull << 40) + 4096),
@@ -777,6 +885,8 @@ static const struct damage damages[] = {
         POLICY(devices[0].line, 4097),
         POLICY(devices[0].source, 0),
         POLICY(devices[0].source, 3),
+        POLICY(devices[0].source, 4),
+        POLICY(devices[0].source, 5),
         POLICY(devices[1].source, VTD_POLICY_SOURCE_SIMULATED),
         POLICY(devices[0].exceptions, 8),
         POLICY(devices[0].regions_read, 0x40),
@@ -917,9 +1027,9 @@ static void assert_policy_in_ranges(const struct vtd_policy *policy)
                 const struct vtd_policy_device *device = &policy->devices[i];
 
                 assert_in_range(strnlen(device->name, 32), 1, 31);
-                assert_in_range(device->source, 1, 2);
-                assert_int_equal(device->source, policy->devices[0].source);
-                assert_int_equal(strnlen(device->address, 16), device->source == 1 ? 12 : 3);
+                assert_in_range(device->source, 1, 4);
+                assert_int_equal(device->source == 2, policy->devices[0].source == 2);
+                assert_in_range(strnlen(device->address, 16), 3, 15);
                 assert_in_range(device->exceptions, 0, 7);
                 assert_in_range(device->regions_read, 0, 0x3f);
                 assert_int_equal(device->regions_write & ~device->regions_read, 0);
@@ -1141,21 +1251,21 @@ static void test_the_trace_has_the_line_of_every_key(void **state)
                          0);
         for (size_t i = 0; (row = vtd_schema_row(i)); i++) {
                 if (row->section != VTD_SCHEMA_DEVICE) {
-                        assert_in_range(lines.rows[i], 4, 23);
+                        assert_in_range(lines.rows[i], 4, 28);
                         if (vtd_schema_is_numeric(row))
                                 assert_int_equal(lines.rows[i], vtd_schema_line(row, &policy));
                         found++;
                 } else if (row->type == VTD_SCHEMA_PCI) {
-                        assert_int_equal(lines.devices[0][i], 9);
-                        assert_int_equal(lines.devices[1][i], 25);
+                        assert_int_equal(lines.devices[0][i], 14);
+                        assert_int_equal(lines.devices[1][i], 30);
                         found++;
                 } else if (row->type == VTD_SCHEMA_BARS) {
-                        assert_int_equal(lines.devices[0][i], 10);
+                        assert_int_equal(lines.devices[0][i], 15);
                         assert_int_equal(lines.devices[1][i], 0);
                         found++;
                 }
         }
-        assert_int_equal(found, 18);
+        assert_int_equal(found, 23);
 }
 
 static char *read_source(const char *name, size_t *size)
@@ -1308,6 +1418,9 @@ int main(void)
                 cmocka_unit_test(test_numbers_are_canonical_and_in_range),
                 cmocka_unit_test(test_lists_hold_known_items_once_each),
                 cmocka_unit_test(test_devices_are_canonical_distinct_and_of_one_kind),
+                cmocka_unit_test(test_several_functions_of_a_kind_are_granted),
+                cmocka_unit_test(test_labels_are_what_security_modules_give),
+                cmocka_unit_test(test_totals_leave_room_for_one_vm),
                 cmocka_unit_test(test_sixteen_devices_are_granted_and_no_more),
                 cmocka_unit_test(test_errors_are_reported_on_and_on_but_only_twenty),
                 cmocka_unit_test(test_the_file_name_must_be_safe_in_an_audit_line),

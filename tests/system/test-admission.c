@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How many VMs of a tenant there may be: by their number and by the totals of its policy, where each
+ * VM counts with its whole limit.  One too many is closed without an answer and audited with the
+ * line that decides; when a VM has ended, another may come.
+ */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shared/checked.h"
+#include "tests/system/broker-run.h"
+#include "tests/system/raw-client.h"
+
+/* Two VMs are possible by each total, three by their number. */
+static const struct tenant {
+        const char *name;
+        const char *total;
+} tenants[] = {
+        {"memory", "total-memory = 5MiB"},
+        {"tables", "total-first-stage-tables = 9"},
+        {"pasids", "total-pasids = 11"},
+};
+
+static const char policy_text[] = "format = 1\n"
+                                  "[tenant]\n"
+                                  "name = %s\n"
+                                  "uid = %u\n"
+                                  "vms = 3\n"
+                                  "%s\n"
+                                  "[vm]\n"
+                                  "memory = 2MiB\n"
+                                  "first-stage-tables = 4\n"
+                                  "pasids = 4\n"
+                                  "modes = first-stage\n";
+
+#define TOTAL_LINE 6u
+
+static int set_up(void **state)
+{
+        struct broker_run *run = calloc(1, sizeof(*run));
+        struct broker_run_config config = {
+                .build = getenv("VTD_BUILD"), .host = "simulated", .audit_level = "requests"};
+
+        assert_non_null(run);
+        assert_non_null(config.build);
+        assert_int_equal(broker_run_prepare(run), 0);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(tenants); i++) {
+                char text[512], file[32];
+
+                (void)snprintf(text, sizeof(text), policy_text, tenants[i].name, geteuid(),
+                               tenants[i].total);
+                (void)snprintf(file, sizeof(file), "%s.policy", tenants[i].name);
+                assert_int_equal(broker_run_add_policy(run, file, text), 0);
+        }
+        assert_int_equal(broker_run_start(run, &config), 0);
+        *state = run;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct broker_run *run = *state;
+        int result = broker_run_stop(run);
+
+        free(run);
+        return result;
+}
+
+static bool connects(const struct broker_run *run, const char *tenant, struct raw_client *client)
+{
+        struct vtd_reply reply;
+        char path[128];
+
+        broker_run_socket_path(run, tenant, path, sizeof(path));
+        assert_int_equal(raw_connect(client, path), 0);
+        if (raw_hello(client, &reply) == RAW_ANSWERED && !reply.refused)
+                return true;
+        raw_close(client);
+        return false;
+}
+
+/* The audit line of the refusal comes from another process. */
+static void expect_audit(struct broker_run *run, const char *tenant)
+{
+        char rule[48];
+
+        (void)snprintf(rule, sizeof(rule), "%s.policy:%u", tenant, TOTAL_LINE);
+        for (unsigned tries = 0; tries < 50; tries++) {
+                for (size_t i = 0; i < run->n_lines; i++) {
+                        if (audit_is(run->lines[i], "event", "connection-refused") &&
+                            audit_is(run->lines[i], "tenant", tenant) &&
+                            strstr(run->lines[i], "another VM's limits") &&
+                            audit_is(run->lines[i], "rule", rule))
+                                return;
+                }
+                broker_run_read_audit(run, 100);
+        }
+        fail_msg("no audit line about tenant %s", tenant);
+}
+
+static void test_totals_bound_the_vms(void **state)
+{
+        const struct timespec pause = {.tv_nsec = 10000000};
+        struct broker_run *run = *state;
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(tenants); i++) {
+                struct raw_client first, second, third;
+                bool again = false;
+
+                assert_true(connects(run, tenants[i].name, &first));
+                assert_true(connects(run, tenants[i].name, &second));
+                assert_false(connects(run, tenants[i].name, &third));
+                expect_audit(run, tenants[i].name);
+                raw_close(&first);
+                for (unsigned tries = 0; tries < 500 && !again; tries++) {
+                        again = connects(run, tenants[i].name, &third);
+                        if (!again)
+                                (void)nanosleep(&pause, NULL);
+                }
+                assert_true(again);
+                raw_close(&second);
+                raw_close(&third);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_totals_bound_the_vms, set_up, tear_down),
+        };
+
+        return cmocka_run_group_tests_name("admission", tests, NULL, NULL);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broker/brokerd/listener.c: who may connect, by user, group and security label.  The label is that
+ * of the machine's own security module, where it has one.
+ */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "broker/brokerd/listener.h"
+#include "shared/checked.h"
+#include "shared/cleanup.h"
+
+struct door {
+        char path[32];
+        int directory;
+        struct vtd_policy policy;
+        struct vtd_listener listener;
+};
+
+static int set_up(void **state)
+{
+        struct door *door = calloc(1, sizeof(*door));
+
+        assert_non_null(door);
+        (void)snprintf(door->path, sizeof(door->path), "/tmp/vtd-door-XXXXXX");
+        assert_non_null(mkdtemp(door->path));
+        assert_int_equal(vtd_listener_take_directory(door->path, &door->directory, NULL), 0);
+        door->policy = (struct vtd_policy){
+                .tenant = "blue",
+                .uid = geteuid(),
+                .uid_line = 4,
+                .gid = VTD_POLICY_ANY_GROUP,
+        };
+        assert_int_equal(vtd_listener_init(&door->listener, door->directory, door->path,
+                                           &door->policy, false, NULL),
+                         0);
+        *state = door;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct door *door = *state;
+
+        vtd_listener_deinit(&door->listener);
+        door->directory = vtd_close(door->directory);
+        assert_int_equal(rmdir(door->path), 0);
+        free(door);
+        return 0;
+}
+
+/* Connects as this process and has it judged; the descriptor that comes of it is closed. */
+static int knock(struct door *door, struct vtd_peer *peer)
+{
+        VTD_CLEANUP_FD int client = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd = -1, result;
+
+        assert_true(client >= 0);
+        (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/blue.sock", door->path);
+        assert_int_equal(connect(client, (const struct sockaddr *)&address, sizeof(address)), 0);
+        result = vtd_listener_accept(&door->listener, &fd, peer);
+        assert_int_equal(fd >= 0, result == 0);
+        fd = vtd_close(fd);
+        return result;
+}
+
+static void expect_refused(struct door *door, uint32_t line, const char *text)
+{
+        struct vtd_peer peer;
+
+        assert_int_equal(knock(door, &peer), VTD_LISTENER_E_REFUSED);
+        assert_int_equal(peer.pid, getpid());
+        assert_int_equal(peer.uid, geteuid());
+        assert_int_equal(peer.line, line);
+        assert_memory_equal(peer.text, text, strlen(text));
+}
+
+static void nobody_waits(void **state)
+{
+        struct door *door = *state;
+        struct vtd_peer peer;
+        int fd;
+
+        assert_int_equal(vtd_listener_accept(&door->listener, &fd, &peer), VTD_LISTENER_E_AGAIN);
+}
+
+static void the_user_decides(void **state)
+{
+        struct door *door = *state;
+        struct vtd_peer peer;
+        char text[64];
+
+        assert_int_equal(knock(door, &peer), 0);
+        door->policy.uid = geteuid() + 1;
+        (void)snprintf(text, sizeof(text), "user %u connected, only user %u may", geteuid(),
+                       geteuid() + 1);
+        expect_refused(door, 4, text);
+}
+
+static void the_group_decides_when_it_is_named(void **state)
+{
+        struct door *door = *state;
+        struct vtd_peer peer;
+        char text[64];
+
+        door->policy.gid = getegid();
+        door->policy.gid_line = 5;
+        assert_int_equal(knock(door, &peer), 0);
+        door->policy.gid = getegid() + 1;
+        (void)snprintf(text, sizeof(text), "group %u connected, only group %u may", getegid(),
+                       getegid() + 1);
+        expect_refused(door, 5, text);
+        /* A wrong user is told of before the group. */
+        door->policy.uid = geteuid() + 1;
+        expect_refused(door, 4, "user ");
+}
+
+/* The label that the kernel gives this process's connections; false where it gives none. */
+static bool own_label(char *label, size_t size)
+{
+        socklen_t length = (socklen_t)size - 1;
+        int pair[2], result;
+
+        memset(label, 0, size);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        result = getsockopt(pair[0], SOL_SOCKET, SO_PEERSEC, label, &length);
+        pair[0] = vtd_close(pair[0]);
+        pair[1] = vtd_close(pair[1]);
+        return result == 0 && label[0] != '\0';
+}
+
+static void the_label_decides_when_it_is_named(void **state)
+{
+        struct door *door = *state;
+        char label[VTD_POLICY_LABEL + 1];
+        struct vtd_peer peer;
+
+        door->policy.label_line = 6;
+        (void)snprintf(door->policy.label, sizeof(door->policy.label), "no:such:label");
+        if (!own_label(label, sizeof(label))) {
+                expect_refused(door, 6, "the security label of the connection cannot be read (");
+                return;
+        }
+        expect_refused(door, 6, "a process labelled ");
+        memcpy(door->policy.label, label, sizeof(label));
+        assert_int_equal(knock(door, &peer), 0);
+        /* A part of the label is not the label. */
+        door->policy.label[strlen(label) - 1] = '\0';
+        expect_refused(door, 6, "a process labelled ");
+}
+
+/* clang-format off */
+#define TEST(name_, function_) {name_, function_, set_up, tear_down, NULL}
+/* clang-format on */
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST("nobody waits", nobody_waits),
+                TEST("only the policy's user may connect", the_user_decides),
+                TEST("a group that the policy names is asked for as well",
+                     the_group_decides_when_it_is_named),
+                TEST("a security label that the policy names is asked for as well",
+                     the_label_decides_when_it_is_named),
+        };
+
+        return cmocka_run_group_tests_name("listener", tests, NULL, NULL);
+}
