@@ -27,7 +27,8 @@
 #define FUZZ_TABLES_COUNT  6u
 #define FUZZ_QUEUE         UINT64_C(0x10000) /* two pages */
 #define FUZZ_STATUS        UINT64_C(0x12000)
-#define FUZZ_FIRST_STAGE   UINT64_C(0x20000) /* roots; nothing reads them here */
+#define FUZZ_FIRST_STAGE   UINT64_C(0x20000) /* roots, which nothing reads here */
+#define FUZZ_ROOTS         16u
 
 #define FUZZ_DEVICES 6u
 
