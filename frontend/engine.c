@@ -47,13 +47,11 @@ static void record_fault(struct vtd_engine *engine, const struct vtd_binding *bi
                 .with_pasid = binding->pasid != VTD_NO_PASID,
                 .pasid = binding->pasid,
         };
-        struct vtd_message message = {.due = false};
 
         if (reason == VTD_FAULT_NONE || !engine->enabled)
                 return;
-        if (vtd_fault_record(&engine->registers, &fault, &message))
+        if (vtd_fault_record(&engine->registers, &fault, &engine->output.fault))
                 engine->stats.faults++;
-        vtd_guest_deliver(&engine->guest, &message);
 }
 
 void vtd_engine_lose(struct vtd_engine *engine)
@@ -535,7 +533,7 @@ static bool is_command_wanted(const struct vtd_engine *engine)
 static void change_interrupts(struct vtd_engine *engine, uint32_t first, uint32_t count)
 {
         if (engine->capabilities.ecap & VTD_ECAP_IR)
-                engine->interrupt_change = (struct vtd_interrupt_change){first, count};
+                engine->output.change = (struct vtd_interrupt_change){first, count};
 }
 
 /* The whole of it changes in one step: no request sees a new table with an old mode. */
@@ -624,13 +622,10 @@ static void complete_descriptor(struct vtd_engine *engine)
 
 static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error error)
 {
-        struct vtd_message message = {.due = false};
-
         engine->held = false;
         if (error == VTD_QUEUE_ERROR_TAIL_ALIGNMENT)
                 vtd_queue_align_tail(&engine->queue, &engine->registers);
-        vtd_fault_queue_error(&engine->registers, error, &message);
-        vtd_guest_deliver(&engine->guest, &message);
+        vtd_fault_queue_error(&engine->registers, error, &engine->output.fault);
 }
 
 /* The unit is no memory: a write to its own page would be a command that no guest gave. */
@@ -649,7 +644,6 @@ static bool write_status(struct vtd_engine *engine, const struct vtd_descriptor 
 static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor *descriptor)
 {
         struct vtd_registers *registers = &engine->registers;
-        struct vtd_message message = {.due = false};
 
         if (descriptor->wait_status && !write_status(engine, descriptor)) {
                 raise_queue_error(engine, VTD_QUEUE_ERROR_RESERVED);
@@ -659,9 +653,8 @@ static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor 
         if (descriptor->wait_interrupt &&
             !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC)) {
                 vtd_registers_set32(registers, VTD_REG_ICS, VTD_ICS_IWC);
-                vtd_event_raise(registers, VTD_EVENT_INVALIDATION, &message);
+                vtd_event_raise(registers, VTD_EVENT_INVALIDATION, &engine->output.invalidation);
         }
-        vtd_guest_deliver(&engine->guest, &message);
 }
 
 /*
@@ -805,6 +798,13 @@ static int take_turn(struct vtd_engine *engine, unsigned *budget)
         return TURN_AGAIN;
 }
 
+static bool has_output(const struct vtd_engine *engine)
+{
+        const struct vtd_engine_output *output = &engine->output;
+
+        return output->fault.due || output->invalidation.due || output->change.count > 0;
+}
+
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 {
         uint64_t requests = engine->stats.requests;
@@ -814,9 +814,9 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 
         do
                 r = take_turn(engine, budget);
-        while (r == TURN_AGAIN && engine->interrupt_change.count == 0);
+        while (r == TURN_AGAIN && !has_output(engine));
         if (r == TURN_AGAIN)
-                return VTD_ENGINE_E_INTERRUPTS;
+                return VTD_ENGINE_E_OUTPUT;
         /* A broker that goes away while nothing is asked of it is noticed here. */
         if (r == VTD_FRONTEND_IDLE && engine->backend && !collected &&
             requests == engine->stats.requests &&
@@ -830,19 +830,17 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
 {
         struct vtd_registers *registers = &engine->registers;
-        struct vtd_message fault = {.due = false}, invalidation = {.due = false};
+        struct vtd_engine_output *output = &engine->output;
 
         if (triggers & VTD_TRIGGER_FAULT_STATUS)
                 vtd_fault_status_written(registers);
         if (triggers & VTD_TRIGGER_FAULT_CONTROL)
-                vtd_event_unmask(registers, VTD_EVENT_FAULT, &fault);
+                vtd_event_unmask(registers, VTD_EVENT_FAULT, &output->fault);
         if ((triggers & VTD_TRIGGER_INVALIDATION_STATUS) &&
             !(vtd_registers_get32(registers, VTD_REG_ICS) & VTD_ICS_IWC))
                 vtd_event_cancel(registers, VTD_EVENT_INVALIDATION);
         if (triggers & VTD_TRIGGER_INVALIDATION_CONTROL)
-                vtd_event_unmask(registers, VTD_EVENT_INVALIDATION, &invalidation);
-        vtd_guest_deliver(&engine->guest, &fault);
-        vtd_guest_deliver(&engine->guest, &invalidation);
+                vtd_event_unmask(registers, VTD_EVENT_INVALIDATION, &output->invalidation);
 }
 
 /*

@@ -50,6 +50,12 @@ struct vtd_decision {
         bool fpd;
 };
 
+/* What the caller is to deliver, with no lock held. */
+struct vtd_engine_output {
+        struct vtd_message fault, invalidation; /* events of the unit */
+        struct vtd_interrupt_change change;     /* which the VMM is to be told of */
+};
+
 struct vtd_engine {
         struct vtd_guest guest;
         struct vtd_log *log;
@@ -67,7 +73,7 @@ struct vtd_engine {
         bool command_set_interrupt_table;
         /* VTD_INTERRUPTS_*, as in force; other threads read it at any time. */
         _Atomic uint64_t interrupts;
-        struct vtd_interrupt_change interrupt_change; /* which the VMM is to be told of */
+        struct vtd_engine_output output;
 
         bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
         struct vtd_descriptor descriptor;
@@ -126,23 +132,23 @@ void vtd_engine_reset(struct vtd_engine *engine);
 enum {
         VTD_ENGINE_E_DRAINING = 0x100, /* accesses are under way that must end first */
         VTD_ENGINE_E_NEWS,             /* vtd_dma_tell() is to be called, with no lock held */
-        VTD_ENGINE_E_INTERRUPTS,       /* so is the VMM, of what vtd_engine_take_change() says */
+        VTD_ENGINE_E_OUTPUT,           /* the same for what vtd_engine_take_output() returns */
 };
 
 /*
  * See vtd_frontend_run(), whose results it returns besides the above; *@budget is what is left of it.
  * Nothing is done that a guest could take for its change being carried out before the caller has
- * told of it and calls again.
+ * told of it and calls again.  Whatever is returned, there may be output.
  */
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
 
-/* What the VMM is to be told of, which is forgotten here. */
-static inline struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
+/* What is to be delivered after any of the functions here, and is forgotten in the engine. */
+static inline struct vtd_engine_output vtd_engine_take_output(struct vtd_engine *engine)
 {
-        struct vtd_interrupt_change change = engine->interrupt_change;
+        struct vtd_engine_output output = engine->output;
 
-        engine->interrupt_change.count = 0;
-        return change;
+        engine->output = (struct vtd_engine_output){.change = {.count = 0}};
+        return output;
 }
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */

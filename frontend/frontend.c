@@ -76,7 +76,7 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
                 return r;
         }
         vtd_engine_reset(&frontend->engine);
-        (void)vtd_engine_take_change(&frontend->engine); /* nobody knows of what was before */
+        (void)vtd_engine_take_output(&frontend->engine); /* nobody knows of what was before */
         *out = frontend;
         return 0;
 }
@@ -398,6 +398,21 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
         return call(frontend, &request, -1, &reply);
 }
 
+/*
+ * Without the lock, for which a thread may wait that remaps an interrupt, while it holds what the VMM
+ * has interrupts delivered under.
+ */
+static void deliver(struct vtd_frontend *frontend, const struct vtd_engine_output *output)
+{
+        const struct vtd_interrupt_change *change = &output->change;
+
+        vtd_guest_deliver(&frontend->engine.guest, &output->fault);
+        vtd_guest_deliver(&frontend->engine.guest, &output->invalidation);
+        if (change->count > 0 && frontend->interrupts_changed)
+                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
+                                             change->count);
+}
+
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
 {
         uint64_t value;
@@ -412,40 +427,35 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
                         uint64_t value)
 {
         struct vtd_engine *engine = &frontend->engine;
+        struct vtd_engine_output output;
 
         vtd_frontend_lock(frontend);
         vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
+        output = vtd_engine_take_output(engine);
         vtd_frontend_unlock(frontend);
-}
-
-/* Without the lock, which the VMM's remapping of interrupts may need. */
-static void tell_of_change(struct vtd_frontend *frontend, const struct vtd_interrupt_change *change)
-{
-        if (change->count > 0 && frontend->interrupts_changed)
-                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
-                                             change->count);
+        deliver(frontend, &output);
 }
 
 /*
  * Watches are told without the lock, because whoever is told may wait for a thread that has a fault
  * to record.  That thread may also be what a drain waits for: a caller that tries again at once must
- * not keep it from the lock.  Each change of interrupts was set off by a descriptor, which took from
- * the budget, or by the last command.
+ * not keep it from the lock.  Each output was set off by what took from the budget, or by the last
+ * command.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
-        struct vtd_interrupt_change change;
+        struct vtd_engine_output output;
         int r;
 
         do {
                 vtd_frontend_lock(frontend);
                 r = vtd_engine_run(&frontend->engine, &budget);
-                change = vtd_engine_take_change(&frontend->engine);
+                output = vtd_engine_take_output(&frontend->engine);
                 vtd_frontend_unlock(frontend);
-                tell_of_change(frontend, &change);
+                deliver(frontend, &output);
                 if (r == VTD_ENGINE_E_NEWS)
                         vtd_dma_tell(&frontend->engine.dma);
-        } while (r == VTD_ENGINE_E_NEWS || r == VTD_ENGINE_E_INTERRUPTS);
+        } while (r == VTD_ENGINE_E_NEWS || r == VTD_ENGINE_E_OUTPUT);
         if (r != VTD_ENGINE_E_DRAINING)
                 return r;
         (void)sched_yield();
@@ -469,16 +479,16 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
 
 void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state)
 {
-        struct vtd_interrupt_change change;
+        struct vtd_engine_output output;
 
         vtd_frontend_lock(frontend);
         if (state)
                 vtd_engine_restore(&frontend->engine, state);
         else
                 vtd_engine_reset(&frontend->engine);
-        change = vtd_engine_take_change(&frontend->engine);
+        output = vtd_engine_take_output(&frontend->engine);
         vtd_frontend_unlock(frontend);
-        tell_of_change(frontend, &change);
+        deliver(frontend, &output);
 }
 
 void vtd_frontend_reset(struct vtd_frontend *frontend)
