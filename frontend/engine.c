@@ -64,8 +64,7 @@ void vtd_engine_lose(struct vtd_engine *engine)
                 engine->bindings.slots[i].current_known = false;
         vtd_log(engine->log, VTD_LOG_ERROR,
                 "the broker connection is lost: the invalidation queue is held");
-        if (engine->guest.callbacks.broker_lost)
-                engine->guest.callbacks.broker_lost(engine->guest.opaque);
+        engine->output.broker_lost = true;
 }
 
 int vtd_engine_submit(struct vtd_engine *engine, struct vtd_request *request, int fd)

@@ -54,6 +54,7 @@ struct vtd_decision {
 struct vtd_engine_output {
         struct vtd_message fault, invalidation; /* events of the unit */
         struct vtd_interrupt_change change;     /* which the VMM is to be told of */
+        bool broker_lost;                       /* which it is to be told as well */
 };
 
 struct vtd_engine {
@@ -160,7 +161,7 @@ void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);
  */
 int vtd_engine_submit(struct vtd_engine *engine, struct vtd_request *request, int fd);
 
-/* The connection is gone: stops everything and tells the VMM, once. */
+/* The connection is gone: stops everything and has the VMM told, once. */
 void vtd_engine_lose(struct vtd_engine *engine);
 
 /* A device is no longer bound to @table: what is pending for it alone is moot.  0 is allowed. */

@@ -221,6 +221,24 @@ int vtd_frontend_connect(struct vtd_frontend *frontend, const char *path,
 }
 
 /*
+ * Without the lock, for which a thread may wait that remaps an interrupt or translates, while it holds
+ * what the VMM has interrupts delivered or the guest stopped under.
+ */
+static void deliver(struct vtd_frontend *frontend, const struct vtd_engine_output *output)
+{
+        const struct vtd_interrupt_change *change = &output->change;
+        const struct vtd_guest *guest = &frontend->engine.guest;
+
+        vtd_guest_deliver(guest, &output->fault);
+        vtd_guest_deliver(guest, &output->invalidation);
+        if (output->broker_lost && guest->callbacks.broker_lost)
+                guest->callbacks.broker_lost(guest->opaque);
+        if (change->count > 0 && frontend->interrupts_changed)
+                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
+                                             change->count);
+}
+
+/*
  * Sends @request and waits for its answer.
  * Returns 0 with @reply; VTD_FRONTEND_REFUSED, _LOST, _BUSY.
  */
@@ -228,19 +246,22 @@ static int call(struct vtd_frontend *frontend, struct vtd_request *request, int 
                 struct vtd_reply *reply)
 {
         struct vtd_engine *engine = &frontend->engine;
+        struct vtd_engine_output output;
         int r;
 
         if (!engine->backend || engine->lost)
                 return VTD_FRONTEND_LOST;
         if (engine->outstanding)
                 return VTD_FRONTEND_BUSY;
-        if (vtd_engine_submit(engine, request, fd) != 0)
-                return VTD_FRONTEND_LOST;
-        do
-                r = engine->backend->ops->collect(engine->backend, reply, ANSWER_POLL_MS);
-        while (r == VTD_BACKEND_E_AGAIN);
+        r = vtd_engine_submit(engine, request, fd);
+        if (r == 0)
+                do
+                        r = engine->backend->ops->collect(engine->backend, reply, ANSWER_POLL_MS);
+                while (r == VTD_BACKEND_E_AGAIN);
         if (r != 0) {
                 vtd_engine_lose(engine);
+                output = vtd_engine_take_output(engine);
+                deliver(frontend, &output);
                 return VTD_FRONTEND_LOST;
         }
         if (reply->refused) {
@@ -396,21 +417,6 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
         struct vtd_reply reply;
 
         return call(frontend, &request, -1, &reply);
-}
-
-/*
- * Without the lock, for which a thread may wait that remaps an interrupt, while it holds what the VMM
- * has interrupts delivered under.
- */
-static void deliver(struct vtd_frontend *frontend, const struct vtd_engine_output *output)
-{
-        const struct vtd_interrupt_change *change = &output->change;
-
-        vtd_guest_deliver(&frontend->engine.guest, &output->fault);
-        vtd_guest_deliver(&frontend->engine.guest, &output->invalidation);
-        if (change->count > 0 && frontend->interrupts_changed)
-                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
-                                             change->count);
 }
 
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)

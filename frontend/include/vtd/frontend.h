@@ -13,8 +13,8 @@
  *
  * Threads: calls on one unit must not overlap, except those whose headers say so (vtd/dma.h,
  * vtd/interrupt.h, vtd/acpi.h); the VMM's lock around its device model is enough.  Callbacks are made
- * from inside calls on the unit: they must not call back into it, nor wait for a thread that is
- * inside a call on it.
+ * from inside calls on the unit: they must not call back into it, nor, but for send_message and
+ * broker_lost, wait for a thread that is inside a call on it.
  *
  * Errors: 0; a positive VTD_FRONTEND_* outcome named at the function; a negative errno for the
  * unexpected.  Whatever a guest writes never makes a call fail: a guest's mistakes become VT-d
