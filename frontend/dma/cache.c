@@ -171,7 +171,7 @@ void vtd_cache_clear(struct vtd_cache *cache)
         uint32_t kinds = atomic_exchange(&cache->kinds, 0);
 
         vtd_cache_announce(cache);
-        if (kinds == 0 && atomic_load(&cache->kinds) == 0)
+        if (kinds == 0 && vtd_cache_kinds_now(cache) == 0)
                 return;
         for (size_t i = 0; i >> cache->set_bits == 0; i++)
                 visit(&cache->sets[i], &everything);
