@@ -136,11 +136,11 @@ static void condemn(struct vtd_cache_set *set)
 static void visit(struct vtd_cache_set *set, const struct vtd_cache_selector *selector)
 {
         uint64_t sequence = atomic_load(&set->sequence);
-        unsigned ways = sequence & TAKEN ? 0 : select_ways(set, selector);
+        unsigned ways = select_ways(set, selector);
 
-        if (!(sequence & TAKEN) && ways == 0 && atomic_load(&set->sequence) == sequence)
+        if (!(sequence & TAKEN) && ways == 0)
                 return;
-        if (ways == 0 ||
+        if ((sequence & TAKEN) ||
             !atomic_compare_exchange_strong(&set->sequence, &sequence, sequence | TAKEN)) {
                 condemn(set);
                 return;

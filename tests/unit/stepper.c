@@ -9,7 +9,7 @@
 #include <ucontext.h>
 
 #define TRAP_FLAG 0x100
-#define TRAPS     6000u /* for all that is stepped to in one piece of code */
+#define TRAPS     3000u /* for all that is stepped to in one piece of code */
 
 /* A trap brings no argument along. */
 static struct stepper {

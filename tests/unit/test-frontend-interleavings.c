@@ -385,10 +385,9 @@ static void test_a_request_keeps_nothing_that_was_invalidated_meanwhile(void **s
         request.roots[1] = new_table(dma);
         request.leaf = put_first_stage(dma, request.roots[0], X, PAGE_4K, OLD);
         put_first_stage(dma, request.roots[1], X, PAGE_4K, NEWER);
-        for (unsigned kept = 0; kept < 3; kept++) {
-                step_request(&request, kept, false);
-                step_request(&request, kept, true);
-        }
+        for (unsigned kept = 0; kept < 3; kept++)
+                step_request(&request, kept, kept != 1);
+        step_request(&request, 2, false);
 }
 
 int main(void)
