@@ -33,6 +33,12 @@ struct vtd_dma {
         struct vtd_watches watches;
 };
 
+/* Why a request is blocked; the rest of its record is in the request. */
+struct vtd_dma_fault {
+        enum vtd_fault_reason reason; /* or none */
+        bool fpd;
+};
+
 /* Translation is off.  @guest and @capabilities must stay.  Returns 0 or a negative errno. */
 int vtd_dma_init(struct vtd_dma *dma, const struct vtd_guest *guest,
                  const struct vtd_capabilities *capabilities);
@@ -44,7 +50,7 @@ void vtd_dma_deinit(struct vtd_dma *dma);
  */
 int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
                       const struct vtd_frontend_dma_request *request,
-                      struct vtd_frontend_dma_translation *result, struct vtd_fault *fault);
+                      struct vtd_frontend_dma_translation *result, struct vtd_dma_fault *fault);
 
 /* True while translation is on. */
 bool vtd_dma_is_enabled(const struct vtd_dma *dma);
