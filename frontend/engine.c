@@ -519,11 +519,31 @@ static bool is_command_wanted(const struct vtd_engine *engine)
                wanted_interrupts(engine) != atomic_load(&engine->interrupts);
 }
 
-/* The VMM is to be told of these entries; without the capability there are none. */
+/*
+ * Requests that were answered by these entries as they were are to be drained, and the VMM told; by
+ * one range that covers all of which it was not told yet.  Without the capability there is nothing.
+ */
 static void change_interrupts(struct vtd_engine *engine, uint32_t first, uint32_t count)
 {
-        if (engine->capabilities.ecap & VTD_ECAP_IR)
-                engine->interrupt_change = (struct vtd_interrupt_change){first, count};
+        struct vtd_interrupt_change *change = &engine->interrupt_change;
+        uint32_t end = first + count;
+
+        if (!(engine->capabilities.ecap & VTD_ECAP_IR))
+                return;
+        if (change->count > 0) {
+                end = change->first + change->count > end ? change->first + change->count : end;
+                first = change->first < first ? change->first : first;
+        }
+        *change = (struct vtd_interrupt_change){first, end - first};
+        vtd_dma_need_drain(&engine->dma);
+}
+
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
+{
+        struct vtd_interrupt_change change = engine->interrupt_change;
+
+        engine->interrupt_change.count = 0;
+        return change;
 }
 
 /* The whole of it changes in one step: no request sees a new table with an old mode. */
@@ -555,16 +575,37 @@ static void start_command(struct vtd_engine *engine)
                 engine->root = vtd_registers_get64(&engine->registers, VTD_REG_RTADDR);
         engine->enabled = enable;
         switch_interrupts(engine);
-        if (engine->command_set_root || toggle)
+        if (engine->command_set_root || toggle) {
+                vtd_dma_set_mode(&engine->dma, engine->root, enable);
                 vtd_bindings_mark_all(&engine->bindings, engine->command_set_root || !enable);
+        }
 }
 
-static void finish_command(struct vtd_engine *engine)
+static bool has_news(const struct vtd_engine *engine)
+{
+        return vtd_dma_has_news(&engine->dma) || engine->interrupt_change.count > 0;
+}
+
+/*
+ * To be done before a guest may take anything for completed: no access makes use of what was
+ * invalidated any more, and who keeps translations or interrupts has forgotten them.
+ */
+static int settle_dma(struct vtd_engine *engine)
+{
+        if (!vtd_dma_is_drained(&engine->dma))
+                return VTD_ENGINE_E_DRAINING;
+        return has_news(engine) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
+}
+
+static int finish_command(struct vtd_engine *engine)
 {
         uint32_t status = vtd_registers_get32(&engine->registers, VTD_REG_GSTS);
         uint64_t interrupts = atomic_load(&engine->interrupts);
         bool queue_wanted = engine->registers.command & VTD_GCMD_QIE;
+        int r = settle_dma(engine);
 
+        if (r != TURN_AGAIN)
+                return r;
         engine->command_active = false;
         if (queue_wanted && !engine->queue.enabled)
                 vtd_queue_enable(&engine->queue, &engine->registers);
@@ -584,6 +625,7 @@ static void finish_command(struct vtd_engine *engine)
         if (engine->command_set_interrupt_table && !engine->registers.set_interrupt_table)
                 status |= VTD_GCMD_SIRTP;
         vtd_registers_set32(&engine->registers, VTD_REG_GSTS, status);
+        return TURN_AGAIN;
 }
 
 static void complete_descriptor(struct vtd_engine *engine)
@@ -669,16 +711,21 @@ static bool is_barrier(const struct vtd_descriptor *descriptor)
                descriptor->type == VTD_DESCRIPTOR_PASID_CACHE;
 }
 
-static void execute(struct vtd_engine *engine)
+static int execute(struct vtd_engine *engine)
 {
         const struct vtd_descriptor *descriptor = &engine->descriptor;
+        int r = TURN_AGAIN;
 
         if ((engine->held_error || is_barrier(descriptor)) && engine->pending.count > 0) {
                 engine->flush_due = true;
-        } else if (engine->held_error) {
-                raise_queue_error(engine, engine->error);
-        } else if (descriptor->type == VTD_DESCRIPTOR_WAIT) {
-                execute_wait(engine, descriptor);
+        } else if (engine->held_error || descriptor->type == VTD_DESCRIPTOR_WAIT) {
+                r = settle_dma(engine);
+                if (r != TURN_AGAIN)
+                        return r;
+                if (engine->held_error)
+                        raise_queue_error(engine, engine->error);
+                else
+                        execute_wait(engine, descriptor);
         } else if (descriptor->type == VTD_DESCRIPTOR_IOTLB ||
                    descriptor->type == VTD_DESCRIPTOR_PASID_IOTLB) {
                 execute_iotlb(engine, descriptor);
@@ -691,16 +738,20 @@ static void execute(struct vtd_engine *engine)
                         change_interrupts(engine, descriptor->index, descriptor->index_count);
                 complete_descriptor(engine);
         }
+        return r;
 }
 
-/* Takes the next descriptor, or, with none left, sends what no wait descriptor came for. */
+/*
+ * Takes the next descriptor, or, with none left, sends and tells what no wait descriptor came for.
+ * Emulated devices are done with it here, once, whatever it has to wait for after.
+ */
 static int fetch(struct vtd_engine *engine, unsigned *budget)
 {
         int r;
 
         if (!vtd_queue_is_ready(&engine->queue, &engine->registers)) {
                 if (engine->pending.count == 0)
-                        return VTD_FRONTEND_IDLE;
+                        return has_news(engine) ? settle_dma(engine) : VTD_FRONTEND_IDLE;
                 engine->flush_due = true;
                 return TURN_AGAIN;
         }
@@ -713,6 +764,8 @@ static int fetch(struct vtd_engine *engine, unsigned *budget)
         engine->held = true;
         engine->held_error = r != 0;
         engine->next_slot = 0;
+        if (r == 0)
+                vtd_dma_invalidate(&engine->dma, &engine->descriptor);
         return TURN_AGAIN;
 }
 
@@ -741,13 +794,12 @@ static int take_turn(struct vtd_engine *engine, unsigned *budget)
         if (engine->flush_due)
                 return flush(engine, budget);
         if (engine->command_active)
-                finish_command(engine);
-        else if (engine->held)
-                execute(engine);
-        else if (is_command_wanted(engine))
-                start_command(engine);
-        else
+                return finish_command(engine);
+        if (engine->held)
+                return execute(engine);
+        if (!is_command_wanted(engine))
                 return fetch(engine, budget);
+        start_command(engine);
         return TURN_AGAIN;
 }
 
@@ -760,9 +812,7 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 
         do
                 r = take_turn(engine, budget);
-        while (r == TURN_AGAIN && engine->interrupt_change.count == 0);
-        if (r == TURN_AGAIN)
-                return VTD_FRONTEND_PENDING;
+        while (r == TURN_AGAIN);
         /* A broker that goes away while nothing is asked of it is noticed here. */
         if (r == VTD_FRONTEND_IDLE && engine->backend && !collected &&
             requests == engine->stats.requests &&
@@ -798,6 +848,7 @@ void vtd_engine_reset(struct vtd_engine *engine)
         engine->pending.count = 0;
         engine->enabled = false;
         engine->root = 0;
+        vtd_dma_set_mode(&engine->dma, 0, false);
         engine->command_active = false;
         engine->command_set_root = false;
         engine->command_set_interrupt_table = false;

@@ -16,6 +16,12 @@
  *   7. fetch a descriptor.
  * So a wait descriptor's status is written only after every earlier request was answered, and a
  * refused invalidation has blocked its devices by then.  A lost connection stops all of it for good.
+ *
+ * For emulated devices (dma/) an invalidation is executed when its descriptor is fetched, and a
+ * command when it is started.  Before a command is finished, a wait descriptor executed or a queue
+ * error raised, the accesses under way are drained and watches told; watches also when there is
+ * nothing else to do.  The same holds for who keeps entries of the interrupt remapping table, of
+ * which this unit itself keeps none.
  */
 #ifndef VTD_FRONTEND_ENGINE_H
 #define VTD_FRONTEND_ENGINE_H
@@ -26,6 +32,7 @@
 
 #include "frontend/backend.h"
 #include "frontend/bindings.h"
+#include "frontend/dma/dma.h"
 #include "frontend/guest.h"
 #include "frontend/interrupt.h"
 #include "frontend/pending.h"
@@ -52,6 +59,7 @@ struct vtd_engine {
         struct vtd_queue queue;
         struct vtd_bindings bindings;
         struct vtd_pending pending;
+        struct vtd_dma dma; /* the emulated devices */
 
         bool enabled;          /* translation, as bindings are evaluated; GSTS.TES follows */
         uint64_t root;         /* RTADDR as latched by SRTP */
@@ -97,21 +105,22 @@ struct vtd_engine {
  */
 void vtd_engine_reset(struct vtd_engine *engine);
 
+/* Results of running that are the caller's to deal with: apart from those of vtd_frontend_run(). */
+enum {
+        VTD_ENGINE_E_DRAINING = 0x100, /* accesses are under way that must end first */
+        VTD_ENGINE_E_NEWS,             /* somebody is to be told, with no lock held */
+};
+
 /*
- * See vtd_frontend_run(); takes from *@budget.  Once interrupt_change is not empty it returns
- * VTD_FRONTEND_PENDING, without doing what a guest could take for the change being carried out: the
- * caller takes it, tells the VMM and calls again.
+ * See vtd_frontend_run(), whose results it returns besides the above; *@budget is what is left of it.
  */
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
 
-/* What the VMM is to be told of, which is forgotten here. */
-static inline struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
-{
-        struct vtd_interrupt_change change = engine->interrupt_change;
-
-        engine->interrupt_change.count = 0;
-        return change;
-}
+/*
+ * With VTD_ENGINE_E_NEWS: the interrupts of which the VMM is to be told, besides what vtd_dma_tell()
+ * does; they are forgotten here.
+ */
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine);
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);
