@@ -620,6 +620,26 @@ static void test_reset_turns_remapping_off(void **state)
         assert_blocked(guest, RID_A, ADDRESS(2), 0, 0x21, 2);
 }
 
+static void reset_meanwhile(struct guest *guest, uint64_t gpa)
+{
+        (void)gpa;
+        guest->after_read = NULL;
+        vtd_frontend_reset(guest->unit);
+}
+
+/* As if another thread had reset the unit just then: its registers are the next guest's. */
+static void test_a_fault_from_before_a_reset_is_not_recorded(void **state)
+{
+        struct guest *guest = *state;
+
+        enable_remapping(guest, INTERRUPT_TABLE | SIZE(0));
+        guest->after_read = reset_meanwhile;
+        assert_silently_blocked(guest, RID_A, ADDRESS(1), 0);
+        assert_null(guest->after_read);
+        assert_int_equal(read32(guest, VTD_REG_FSTS), 0);
+        assert_int_equal(guest->unit->engine.stats.faults, 0);
+}
+
 /* A fault's own message goes where its registers say, also to an x2APIC id, and is not remapped. */
 static void test_fault_messages_are_not_remapped(void **state)
 {
@@ -1100,6 +1120,8 @@ static void test_redirection_entries_become_requests(void **state)
                          0xfee07000, 0xc066);
 }
 
+#define THREADS 3u
+
 enum {
         SEEN_UNTOUCHED,
         SEEN_FIRST,
@@ -1108,29 +1130,44 @@ enum {
         SEEN,
 };
 
-/* What several threads use at once; the tables never change, which one is in force does. */
+/* What several threads use at once. */
 struct shared_unit {
         struct vtd_frontend *unit;
-        uint8_t memory[0x4000];
+        _Atomic uint64_t words[0x4000 / 8]; /* guest memory */
+        atomic_uint status;                 /* what was written to SHARED_STATUS */
         atomic_uint messages;
         atomic_uint seen[SEEN];
         atomic_bool stop;
 };
 
+#define SHARED_QUEUE  0x3000u
+#define SHARED_STATUS 0x5000u
+
+/* Everything that the unit reads here is made of 8 bytes. */
 static int shared_read(void *opaque, uint64_t gpa, void *data, size_t size)
 {
         struct shared_unit *shared = opaque;
 
-        if (gpa >= sizeof(shared->memory) || size > sizeof(shared->memory) - gpa)
+        if (gpa % 8 != 0 || size % 8 != 0 || gpa >= 0x4000 || size > 0x4000 - gpa)
                 return -EFAULT;
-        memcpy(data, shared->memory + gpa, size);
+        for (size_t i = 0; i < size / 8; i++) {
+                uint64_t word = atomic_load(&shared->words[gpa / 8 + i]);
+
+                memcpy((uint8_t *)data + i * 8, &word, 8);
+        }
         return 0;
 }
 
 static int shared_write(void *opaque, uint64_t gpa, const void *data, size_t size)
 {
-        (void)opaque, (void)gpa, (void)data, (void)size;
-        return -EFAULT;
+        struct shared_unit *shared = opaque;
+        uint32_t value;
+
+        if (gpa != SHARED_STATUS || size != sizeof(value))
+                return -EFAULT;
+        memcpy(&value, data, size);
+        atomic_store(&shared->status, value);
+        return 0;
 }
 
 static void shared_message(void *opaque, uint64_t address, uint32_t data)
@@ -1197,28 +1234,55 @@ static bool has_seen_enough(struct shared_unit *shared)
 
 static void shared_put64(struct shared_unit *shared, unsigned gpa, uint64_t value)
 {
-        memcpy(shared->memory + gpa, &value, sizeof(value));
+        atomic_store(&shared->words[gpa / 8], value);
 }
 
-static void test_requests_of_many_threads_see_one_moment_each(void **state)
+static struct shared_unit *shared_new(void)
 {
         const struct vtd_frontend_callbacks callbacks = {.read_memory = shared_read,
                                                          .write_memory = shared_write,
                                                          .send_message = shared_message};
         struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
         struct shared_unit *shared = calloc(1, sizeof(*shared));
-        pthread_t threads[3];
 
-        (void)state;
         assert_non_null(shared);
         config.interrupt_remapping = config.extended_interrupt_mode = true;
         assert_int_equal(vtd_frontend_new(&shared->unit, &config, &callbacks, shared), 0);
+        return shared;
+}
+
+static void shared_free(struct shared_unit *shared)
+{
+        shared->unit = vtd_frontend_free(shared->unit);
+        free(shared);
+}
+
+static void start_threads(struct shared_unit *shared, void *(*run)(void *opaque),
+                          pthread_t threads[THREADS])
+{
+        for (size_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, run, shared), 0);
+}
+
+static void stop_threads(struct shared_unit *shared, pthread_t threads[THREADS])
+{
+        atomic_store(&shared->stop, true);
+        for (size_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+/* The tables never change, which one is in force does. */
+static void test_requests_of_many_threads_see_one_moment_each(void **state)
+{
+        struct shared_unit *shared = shared_new();
+        pthread_t threads[THREADS];
+
+        (void)state;
         shared_put64(shared, FIRST_TABLE + 16, ENTRY(0x31, XAPIC(1)));
         shared_put64(shared, SECOND_TABLE + 16, ENTRY(0x32, 0x20000));
         shared_put64(shared, SECOND_TABLE + 200 * 16, ENTRY(0x33, 3));
         vtd_frontend_write(shared->unit, VTD_REG_FECTL, 4, 0);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(threads); i++)
-                assert_int_equal(pthread_create(&threads[i], NULL, remap_all_the_time, shared), 0);
+        start_threads(shared, remap_all_the_time, threads);
         for (unsigned i = 0; !has_seen_enough(shared); i++) {
                 uint64_t irta = i % 2 ? FIRST_TABLE | SIZE(0) : SECOND_TABLE | SIZE(7) | EIME;
                 uint32_t gcmd = i % 5 ? VTD_GCMD_SIRTP | VTD_GCMD_IRE : VTD_GCMD_SIRTP;
@@ -1230,13 +1294,73 @@ static void test_requests_of_many_threads_see_one_moment_each(void **state)
                 vtd_frontend_write(shared->unit, VTD_REG_FSTS, 4, VTD_FSTS_PFO);
                 (void)sched_yield();
         }
-        atomic_store(&shared->stop, true);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(threads); i++)
-                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        stop_threads(shared, threads);
         assert_int_equal(atomic_load(&shared->seen[SEEN_WRONG]), 0);
         assert_int_not_equal(atomic_load(&shared->messages), 0);
-        shared->unit = vtd_frontend_free(shared->unit);
-        free(shared);
+        shared_free(shared);
+}
+
+/*
+ * Delivers by entry 1, whose destination only grows.  While one access lasts, the guest must not have
+ * learned that a newer destination is in force than the one that is delivered to.
+ */
+static void *deliver_all_the_time(void *opaque)
+{
+        struct shared_unit *shared = opaque;
+
+        while (!atomic_load(&shared->stop)) {
+                struct vtd_frontend_message message = {0, 0};
+                struct vtd_frontend_access access;
+                uint32_t target;
+                int r;
+
+                vtd_frontend_access_begin(shared->unit, &access);
+                r = vtd_frontend_remap_interrupt(shared->unit, RID_A, ADDRESS(1), 0, &message);
+                (void)sched_yield();
+                target = (uint32_t)(message.address >> 32) | (message.address >> 12 & 0xff);
+                if (r != 0 || target < atomic_load(&shared->status))
+                        atomic_fetch_add(&shared->seen[SEEN_WRONG], 1);
+                else
+                        atomic_fetch_add(&shared->seen[SEEN_SECOND], 1);
+                vtd_frontend_access_end(shared->unit, &access);
+        }
+        return NULL;
+}
+
+static void test_nothing_is_delivered_by_entries_that_were_invalidated(void **state)
+{
+        struct shared_unit *shared = shared_new();
+        pthread_t threads[THREADS];
+        uint32_t tail = 0, number;
+
+        (void)state;
+        shared_put64(shared, SECOND_TABLE + 16, ENTRY(0x31, 0));
+        vtd_frontend_write(shared->unit, VTD_REG_IQA, 8, SHARED_QUEUE);
+        vtd_frontend_write(shared->unit, VTD_REG_IRTA, 8, SECOND_TABLE | SIZE(7) | EIME);
+        vtd_frontend_write(shared->unit, VTD_REG_GCMD, 4,
+                           VTD_GCMD_SIRTP | VTD_GCMD_IRE | VTD_GCMD_QIE);
+        assert_int_equal(vtd_frontend_run(shared->unit, BUDGET), VTD_FRONTEND_IDLE);
+        start_threads(shared, deliver_all_the_time, threads);
+        for (number = 1; number < 1000 || atomic_load(&shared->seen[SEEN_SECOND]) < 20000;
+             number++) {
+                const uint64_t descriptors[] = {
+                        IEC_INDEX(1, 0), UINT64_C(0x25) | (uint64_t)number << 32, SHARED_STATUS};
+                int r;
+
+                shared_put64(shared, SECOND_TABLE + 16, ENTRY(0x31, number));
+                for (size_t i = 0; i < VTD_ARRAY_SIZE(descriptors); i++)
+                        shared_put64(shared, SHARED_QUEUE + tail + (unsigned)i * 8, descriptors[i]);
+                tail = (tail + 32) % 4096;
+                vtd_frontend_write(shared->unit, VTD_REG_IQT, 4, tail);
+                do
+                        r = vtd_frontend_run(shared->unit, BUDGET);
+                while (r == VTD_FRONTEND_PENDING);
+                assert_int_equal(r, VTD_FRONTEND_IDLE);
+                assert_int_equal(atomic_load(&shared->status), number);
+        }
+        stop_threads(shared, threads);
+        assert_int_equal(atomic_load(&shared->seen[SEEN_WRONG]), 0);
+        shared_free(shared);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, interrupt_setup, guest_teardown)
@@ -1264,6 +1388,7 @@ int main(void)
                 TEST(test_the_table_in_force_is_the_latched_one),
                 TEST(test_commands_at_once_latch_the_table_first),
                 TEST(test_reset_turns_remapping_off),
+                TEST(test_a_fault_from_before_a_reset_is_not_recorded),
                 TEST(test_fault_messages_are_not_remapped),
                 TEST(test_invalidations_are_judged_and_entries_read_anew),
                 TEST(test_random_requests_agree_with_a_model),
@@ -1278,6 +1403,7 @@ int main(void)
                 TEST(test_kvm_unit_tests_11_message_interrupt),
                 TEST(test_redirection_entries_become_requests),
                 cmocka_unit_test(test_requests_of_many_threads_see_one_moment_each),
+                cmocka_unit_test(test_nothing_is_delivered_by_entries_that_were_invalidated),
         };
 
         return cmocka_run_group_tests_name("frontend-interrupt", tests, NULL, NULL);
