@@ -428,7 +428,8 @@ static void attach_answered(struct vtd_engine *engine, const struct vtd_reply *r
 
 /*
  * Translations of @table may be stale.  After a host failure, or when the handle is unknown, the
- * broker has nothing attached to it any more; after any other refusal it must be told to block.
+ * broker has nothing attached to it any more; after any other refusal it must be told to block.  If
+ * a reset came between, that has the table released or invalidated anyway.
  */
 static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reason reason)
 {
@@ -440,12 +441,10 @@ static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reas
 
                 if (!binding->used || binding->table != table)
                         continue;
-                block_current(engine, binding);
-                if (!blocked) {
-                        binding->current_known = false;
-                        if (!engine->abandoned)
-                                vtd_bindings_block(&engine->bindings, binding);
-                }
+                if (blocked)
+                        block_current(engine, binding);
+                else if (!engine->abandoned)
+                        vtd_bindings_block(&engine->bindings, binding);
                 if (!engine->abandoned)
                         record_fault(engine, binding, VTD_FAULT_FIRST_STAGE_ACCESS, fpd);
         }
@@ -640,6 +639,8 @@ static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error er
         struct vtd_message message = {.due = false};
 
         engine->held = false;
+        if (error == VTD_QUEUE_ERROR_TAIL_ALIGNMENT)
+                vtd_queue_align_tail(&engine->queue, &engine->registers);
         vtd_fault_queue_error(&engine->registers, error, &message);
         vtd_guest_deliver(&engine->guest, &message);
 }
@@ -841,18 +842,32 @@ void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
         vtd_guest_deliver(&engine->guest, &invalidation);
 }
 
-void vtd_engine_reset(struct vtd_engine *engine)
+/*
+ * Invalidations that were pending are not in the state, although their descriptors may be done.
+ * They are not needed: where nothing is attached, no host table exists that could be stale, and one
+ * that stays attached is invalidated as a whole because it is forgotten here under which tag that was
+ * (see commit()).  Either happens before the next descriptor is fetched or command begun, so before
+ * the guest is told of anything.
+ */
+void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state)
 {
-        vtd_registers_reset(&engine->registers, &engine->capabilities);
+        uint32_t status = vtd_registers_get32(&state->registers, VTD_REG_GSTS);
+
+        engine->registers = state->registers;
         engine->queue = (struct vtd_queue){.enabled = false};
+        if (status & VTD_GCMD_QIE)
+                vtd_queue_latch(&engine->queue, state->iqa);
         engine->pending.count = 0;
-        engine->enabled = false;
-        engine->root = 0;
-        vtd_dma_set_mode(&engine->dma, 0, false);
+        engine->enabled = status & VTD_GCMD_TE;
+        engine->root = state->root;
+        vtd_dma_set_mode(&engine->dma, engine->root, engine->enabled);
         engine->command_active = false;
         engine->command_set_root = false;
         engine->command_set_interrupt_table = false;
-        atomic_store(&engine->interrupts, 0);
+        atomic_store(&engine->interrupts,
+                     state->interrupt_table |
+                             (status & VTD_GCMD_IRE ? VTD_INTERRUPTS_REMAPPED : 0) |
+                             (status & VTD_GCMD_CFI ? VTD_INTERRUPTS_COMPATIBILITY : 0));
         change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
         engine->held = false;
         engine->flush_due = false;
@@ -866,4 +881,33 @@ void vtd_engine_reset(struct vtd_engine *engine)
                 engine->bindings.slots[i].must_flush = false;
         }
         vtd_bindings_mark_all(&engine->bindings, true);
+}
+
+void vtd_engine_reset(struct vtd_engine *engine)
+{
+        struct vtd_engine_state state = {.root = 0};
+
+        vtd_registers_reset(&state.registers, &engine->capabilities);
+        vtd_engine_restore(engine, &state);
+}
+
+/*
+ * A command that was begun is saved as one that was not, which GSTS does not show either.  So is the
+ * descriptor or queue error that is held: the head has not moved, and it is fetched again.
+ */
+int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *state)
+{
+        if (engine->lost)
+                return VTD_FRONTEND_LOST;
+        if (engine->outstanding)
+                return VTD_FRONTEND_BUSY;
+        state->registers = engine->registers;
+        if (engine->command_active && engine->command_set_root)
+                state->registers.set_root = true;
+        if (engine->command_active && engine->command_set_interrupt_table)
+                state->registers.set_interrupt_table = true;
+        state->root = engine->root;
+        state->interrupt_table = atomic_load(&engine->interrupts) & VTD_INTERRUPTS_IRTA_MASK;
+        state->iqa = engine->queue.iqa;
+        return 0;
 }

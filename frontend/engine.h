@@ -100,9 +100,26 @@ struct vtd_engine {
 };
 
 /*
- * The registers and caches return to their initial state and all bindings are marked; what is
- * plugged and connected stays.
+ * What of an engine can be saved.  All else follows from guest memory, or is what the broker has not
+ * been told yet of tables that it then attaches anew.
  */
+struct vtd_engine_state {
+        struct vtd_registers registers; /* with the commands that are still to be carried out */
+        uint64_t root;                  /* RTADDR as latched */
+        uint64_t interrupt_table;       /* IRTA as latched */
+        uint64_t iqa;                   /* IQA as latched; 0 unless GSTS.QIES */
+};
+
+/* Returns 0 with *@state; VTD_FRONTEND_LOST, _BUSY, as vtd_frontend_save(). */
+int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *state);
+
+/*
+ * The engine is in @state, which a guest could have reached: caches are empty, and all bindings are
+ * marked; what is plugged and connected stays.
+ */
+void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state);
+
+/* The same, to the initial state. */
 void vtd_engine_reset(struct vtd_engine *engine);
 
 /* Results of running that are the caller's to deal with: apart from those of vtd_frontend_run(). */

@@ -9,7 +9,7 @@
  * reach user space: the host's IOMMU blocks and logs them for the host alone.  What a guest finds
  * here for those is synthetic: one record each time that its tables ask
  * for something that is refused, when that is judged (a PASID-cache or context-cache invalidation,
- * SRTP, TE, a plug) and not when the device accesses memory.  Fields of such a record:
+ * SRTP, TE, a plug, a restore) and not when the device accesses memory.  Fields of such a record:
  *
  *   SID  the device's requester id     FI   0: there is no faulting address
  *   PP, PV  which PASID it is about; both 0 for requests without PASID
@@ -139,6 +139,9 @@ bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_fault *f
 /* Sets FSTS.IQE and IQERCD; *@message becomes due when the fault event is to be sent. */
 void vtd_fault_queue_error(struct vtd_registers *registers, enum vtd_queue_error error,
                            struct vtd_message *message);
+
+/* True when a record is valid (F), which is what FSTS.PPF says. */
+bool vtd_fault_is_recorded(const struct vtd_registers *registers);
 
 /* FSTS or a record was written: PPF follows the records, and a pending event may be moot. */
 void vtd_fault_status_written(struct vtd_registers *registers);

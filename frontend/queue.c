@@ -68,16 +68,20 @@ static const struct descriptor_rule {
          true},
 };
 
-void vtd_queue_enable(struct vtd_queue *queue, struct vtd_registers *registers)
+void vtd_queue_latch(struct vtd_queue *queue, uint64_t iqa)
 {
-        uint64_t iqa = vtd_registers_get64(registers, VTD_REG_IQA);
-
         *queue = (struct vtd_queue){
                 .enabled = true,
+                .iqa = iqa,
                 .base = iqa & ~(VTD_PAGE_SIZE - 1),
                 .size = (uint32_t)VTD_PAGE_SIZE << (iqa & 7),
                 .descriptor_size = iqa & IQA_WIDTH ? 32 : 16,
         };
+}
+
+void vtd_queue_enable(struct vtd_queue *queue, struct vtd_registers *registers)
+{
+        vtd_queue_latch(queue, vtd_registers_get64(registers, VTD_REG_IQA));
         vtd_registers_set64(registers, VTD_REG_IQH, 0);
 }
 
@@ -101,17 +105,22 @@ void vtd_queue_advance(const struct vtd_queue *queue, struct vtd_registers *regi
         vtd_registers_set32(registers, VTD_REG_IQH, head == queue->size ? 0 : head);
 }
 
+void vtd_queue_align_tail(const struct vtd_queue *queue, struct vtd_registers *registers)
+{
+        uint32_t tail = vtd_registers_get32(registers, VTD_REG_IQT);
+
+        vtd_registers_set32(registers, VTD_REG_IQT, tail & ~(queue->descriptor_size - 1));
+}
+
 /* Returns the error to raise, or 0. */
-static int judge_tail(const struct vtd_queue *queue, struct vtd_registers *registers)
+static int judge_tail(const struct vtd_queue *queue, const struct vtd_registers *registers)
 {
         uint32_t tail = vtd_registers_get32(registers, VTD_REG_IQT);
 
         if (tail >= queue->size)
                 return VTD_QUEUE_ERROR_TAIL;
-        if (tail % queue->descriptor_size != 0) {
-                vtd_registers_set32(registers, VTD_REG_IQT, tail & ~(queue->descriptor_size - 1));
+        if (tail % queue->descriptor_size != 0)
                 return VTD_QUEUE_ERROR_TAIL_ALIGNMENT;
-        }
         return 0;
 }
 
@@ -183,7 +192,7 @@ static void take_apart(struct vtd_descriptor *descriptor, const struct descripto
                 take_indices(descriptor, words);
 }
 
-int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registers,
+int vtd_queue_fetch(const struct vtd_queue *queue, const struct vtd_registers *registers,
                     const struct vtd_guest *guest, const struct vtd_capabilities *capabilities,
                     unsigned table_mode, struct vtd_descriptor *descriptor,
                     enum vtd_queue_error *error)

@@ -61,6 +61,7 @@ struct vtd_descriptor {
 
 struct vtd_queue {
         bool enabled;
+        uint64_t iqa; /* IQA as captured; what follows is in it */
         uint64_t base;
         uint32_t size;            /* bytes */
         uint32_t descriptor_size; /* 16 or 32 */
@@ -69,6 +70,9 @@ struct vtd_queue {
 enum {
         VTD_QUEUE_E_ERROR = 1, /* *@error is to be raised; the head stays */
 };
+
+/* An enabled queue where @iqa, the value of IQA, says. */
+void vtd_queue_latch(struct vtd_queue *queue, uint64_t iqa);
 
 /* Captures IQA; the head is 0. */
 void vtd_queue_enable(struct vtd_queue *queue, struct vtd_registers *registers);
@@ -84,10 +88,13 @@ bool vtd_queue_is_ready(const struct vtd_queue *queue, const struct vtd_register
  * latched RTADDR.TTM.  The head stays until vtd_queue_advance().
  * Returns 0 with *@descriptor; VTD_QUEUE_E_ERROR with *@error.
  */
-int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registers,
+int vtd_queue_fetch(const struct vtd_queue *queue, const struct vtd_registers *registers,
                     const struct vtd_guest *guest, const struct vtd_capabilities *capabilities,
                     unsigned table_mode, struct vtd_descriptor *descriptor,
                     enum vtd_queue_error *error);
+
+/* The error of a tail that lies within a descriptor is raised: IQT is where that begins. */
+void vtd_queue_align_tail(const struct vtd_queue *queue, struct vtd_registers *registers);
 
 /* The descriptor at the head is done. */
 void vtd_queue_advance(const struct vtd_queue *queue, struct vtd_registers *registers);

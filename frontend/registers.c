@@ -98,9 +98,23 @@ static bool is_fault_flag(const struct vtd_registers *registers, unsigned offset
                offset % VTD_FRCD_SIZE == 12;
 }
 
+static bool exists(const struct vtd_registers *registers, const struct register_rule *rule)
+{
+        return (vtd_registers_get64(registers, VTD_REG_ECAP) & rule->needed) == rule->needed;
+}
+
+uint32_t vtd_registers_writable(const struct vtd_registers *registers, unsigned offset)
+{
+        uint32_t bits = 0;
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(register_rules); i++)
+                if (register_rules[i].offset == offset && exists(registers, &register_rules[i]))
+                        bits |= register_rules[i].writable;
+        return bits;
+}
+
 static unsigned write_dword(struct vtd_registers *registers, unsigned offset, uint32_t value)
 {
-        uint64_t ecap = vtd_registers_get64(registers, VTD_REG_ECAP);
         uint32_t *dword = &registers->dwords[offset / 4];
         unsigned triggers = 0;
 
@@ -115,7 +129,7 @@ static unsigned write_dword(struct vtd_registers *registers, unsigned offset, ui
         for (size_t i = 0; i < VTD_ARRAY_SIZE(register_rules); i++) {
                 const struct register_rule *rule = &register_rules[i];
 
-                if (rule->offset != offset || (ecap & rule->needed) != rule->needed)
+                if (rule->offset != offset || !exists(registers, rule))
                         continue;
                 *dword = (*dword & ~rule->writable) | (value & rule->writable);
                 *dword &= ~(value & rule->cleared_by_one);

@@ -101,6 +101,9 @@ uint64_t vtd_registers_read(const struct vtd_registers *registers, uint64_t offs
 unsigned vtd_registers_write(struct vtd_registers *registers, uint64_t offset, unsigned size,
                              uint64_t value);
 
+/* The bits of the dword at @offset that keep what a guest writes, by what it was offered. */
+uint32_t vtd_registers_writable(const struct vtd_registers *registers, unsigned offset);
+
 /* The unit's own accesses: no masks, no consequences. */
 static inline uint32_t vtd_registers_get32(const struct vtd_registers *registers, unsigned offset)
 {

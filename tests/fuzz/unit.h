@@ -63,6 +63,9 @@ struct fuzz_unit {
         size_t demands_count;
         struct fuzz_demand demands[FUZZ_DEMANDS_MAX];
 
+        uint8_t state[4096]; /* of the unit, as it was saved and then changed; state_size 0: none */
+        size_t state_size;
+
         size_t checks;
         uint32_t command; /* sticky GCMD bits as the guest's driver keeps them */
         uint32_t tail;    /* of a driver that queues */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "frontend/dma/cache.h"
+#include "vtd/state.h"
 
 #define RID_C 0x0010u
 
@@ -300,9 +301,20 @@ static void reset(struct dma *dma)
         enable_translation(dma->guest);
 }
 
-static void test_commands_and_reset_drop_everything(void **state)
+/* Nothing of it needs a run. */
+static void save_and_restore(struct dma *dma)
 {
-        static void (*const causes[])(struct dma * dma) = {set_root, switch_off_and_on, reset};
+        uint8_t bytes[512];
+        size_t size;
+
+        assert_int_equal(vtd_frontend_save(dma->guest->unit, bytes, sizeof(bytes), &size), 0);
+        assert_int_equal(vtd_frontend_restore(dma->guest->unit, bytes, size), 0);
+}
+
+static void test_commands_reset_and_restore_drop_everything(void **state)
+{
+        static void (*const causes[])(struct dma * dma) = {set_root, switch_off_and_on, reset,
+                                                           save_and_restore};
         struct dma *dma = *state;
         uint64_t root = new_table(dma);
         struct tables tables;
@@ -577,7 +589,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 DMA_TEST(test_descriptors_drop_exactly_the_translations_that_they_name),
                 DMA_TEST(test_descriptors_drop_exactly_the_entries_that_they_name),
-                DMA_TEST(test_commands_and_reset_drop_everything),
+                DMA_TEST(test_commands_reset_and_restore_drop_everything),
                 DMA_TEST(test_nothing_but_translations_is_kept),
                 DMA_TEST(test_hits_read_no_memory_and_the_cache_is_bounded),
                 DMA_TEST(test_a_walk_that_an_invalidation_overtakes_is_not_kept),
