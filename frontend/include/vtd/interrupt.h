@@ -75,7 +75,7 @@ int vtd_frontend_remap_interrupt(struct vtd_frontend *frontend, uint16_t rid, ui
 /*
  * What the VMM has kept of @count entries from @first on must be out of use when this returns: the
  * guest has invalidated them.  All 65536 are named also when it has switched table or mode, and after
- * a reset.  It may be told of more than the guest asked for.
+ * a reset or a restore.  It may be told of more than the guest asked for.
  *
  * Called from inside vtd_frontend_run(), in the thread of that call, when the accesses have ended that
  * were under way, and before the guest learns that the invalidation is complete.  On the unit, it may
