@@ -65,6 +65,12 @@ void vtd_dma_set_mode(struct vtd_dma *dma, uint64_t root, bool enabled);
 /* Drops what @descriptor names in which caches; it may be of any type. */
 void vtd_dma_invalidate(struct vtd_dma *dma, const struct vtd_descriptor *descriptor);
 
+/* Something else was invalidated that accesses make use of: the next drain is for it as well. */
+static inline void vtd_dma_need_drain(struct vtd_dma *dma)
+{
+        dma->accesses.due = true;
+}
+
 /*
  * True when no access is under way any more that began before the last invalidation.  Never waits:
  * to be called again while it is false.  Costs next to nothing when nothing was invalidated.
