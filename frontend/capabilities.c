@@ -19,10 +19,6 @@
 
 #define WIDTHS (VTD_FRONTEND_WIDTH_39 | VTD_FRONTEND_WIDTH_48 | VTD_FRONTEND_WIDTH_57)
 
-/* Messages of devices go to these addresses, which are no memory. */
-#define INTERRUPT_RANGE_START UINT64_C(0xfee00000)
-#define INTERRUPT_RANGE_SIZE  UINT64_C(0x100000)
-
 static int check_needs(struct vtd_log *log, const struct vtd_frontend_config *config)
 {
         bool second_stage = config->second_stage_widths != 0;
@@ -94,8 +90,8 @@ static int check_register_base(struct vtd_log *log, const struct vtd_frontend_co
                 return vtd_fail(log, -EINVAL,
                                 "register page at %#llx, it must be a page above 0 and below 2^%u",
                                 (unsigned long long)base, config->host_address_bits);
-        if (vtd_ranges_overlap(base, VTD_FRONTEND_REGISTER_PAGE_SIZE, INTERRUPT_RANGE_START,
-                               INTERRUPT_RANGE_SIZE))
+        if (vtd_ranges_overlap(base, VTD_FRONTEND_REGISTER_PAGE_SIZE, VTD_INTERRUPT_RANGE_START,
+                               VTD_INTERRUPT_RANGE_SIZE))
                 return vtd_fail(log, -EINVAL,
                                 "register page at %#llx, which is in the range of interrupts",
                                 (unsigned long long)base);

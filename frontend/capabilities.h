@@ -40,6 +40,10 @@
 #define VTD_ECAP_SSTS       (UINT64_C(1) << 46)
 #define VTD_ECAP_FSTS       (UINT64_C(1) << 47)
 
+/* Messages of devices go to these addresses, which are no memory. */
+#define VTD_INTERRUPT_RANGE_START UINT64_C(0xfee00000)
+#define VTD_INTERRUPT_RANGE_SIZE  UINT64_C(0x100000)
+
 struct vtd_capabilities {
         uint64_t cap;
         uint64_t ecap;

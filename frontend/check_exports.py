@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compares what the shared library exports with the functions that its header declares.
+"""Compares what the shared library exports with the functions that its headers declare.
 
-usage: check_exports.py LIBRARY HEADER
+usage: check_exports.py LIBRARY HEADER...
 """
 import re
 import subprocess
@@ -22,7 +22,8 @@ def exported(library):
 
 
 def main():
-    functions, symbols = declared(sys.argv[2]), exported(sys.argv[1])
+    functions = set().union(*map(declared, sys.argv[2:]))
+    symbols = exported(sys.argv[1])
     for name in sorted(functions - symbols):
         print(f"{name} is declared and not exported")
     for name in sorted(symbols - functions):

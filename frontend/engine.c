@@ -532,15 +532,31 @@ static void start_command(struct vtd_engine *engine)
         if (engine->command_set_root)
                 engine->root = vtd_registers_get64(&engine->registers, VTD_REG_RTADDR);
         engine->enabled = enable;
-        if (engine->command_set_root || toggle)
+        if (engine->command_set_root || toggle) {
+                vtd_dma_set_mode(&engine->dma, engine->root, enable);
                 vtd_bindings_mark_all(&engine->bindings, engine->command_set_root || !enable);
+        }
 }
 
-static void finish_command(struct vtd_engine *engine)
+/*
+ * To be done before a guest may take anything for completed: no access makes use of what was
+ * invalidated any more, and who keeps translations has forgotten them.
+ */
+static int settle_dma(struct vtd_engine *engine)
+{
+        if (!vtd_dma_is_drained(&engine->dma))
+                return VTD_ENGINE_E_DRAINING;
+        return vtd_dma_has_news(&engine->dma) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
+}
+
+static int finish_command(struct vtd_engine *engine)
 {
         uint32_t status = vtd_registers_get32(&engine->registers, VTD_REG_GSTS);
         bool queue_wanted = engine->registers.command & VTD_GCMD_QIE;
+        int r = settle_dma(engine);
 
+        if (r != TURN_AGAIN)
+                return r;
         engine->command_active = false;
         if (queue_wanted && !engine->queue.enabled)
                 vtd_queue_enable(&engine->queue, &engine->registers);
@@ -554,6 +570,7 @@ static void finish_command(struct vtd_engine *engine)
         if (engine->command_set_root && !engine->registers.set_root)
                 status |= VTD_GCMD_SRTP;
         vtd_registers_set32(&engine->registers, VTD_REG_GSTS, status);
+        return TURN_AGAIN;
 }
 
 static void complete_descriptor(struct vtd_engine *engine)
@@ -639,16 +656,21 @@ static bool is_barrier(const struct vtd_descriptor *descriptor)
                descriptor->type == VTD_DESCRIPTOR_PASID_CACHE;
 }
 
-static void execute(struct vtd_engine *engine)
+static int execute(struct vtd_engine *engine)
 {
         const struct vtd_descriptor *descriptor = &engine->descriptor;
+        int r = TURN_AGAIN;
 
         if ((engine->held_error || is_barrier(descriptor)) && engine->pending.count > 0) {
                 engine->flush_due = true;
-        } else if (engine->held_error) {
-                raise_queue_error(engine, engine->error);
-        } else if (descriptor->type == VTD_DESCRIPTOR_WAIT) {
-                execute_wait(engine, descriptor);
+        } else if (engine->held_error || descriptor->type == VTD_DESCRIPTOR_WAIT) {
+                r = settle_dma(engine);
+                if (r != TURN_AGAIN)
+                        return r;
+                if (engine->held_error)
+                        raise_queue_error(engine, engine->error);
+                else
+                        execute_wait(engine, descriptor);
         } else if (descriptor->type == VTD_DESCRIPTOR_IOTLB ||
                    descriptor->type == VTD_DESCRIPTOR_PASID_IOTLB) {
                 execute_iotlb(engine, descriptor);
@@ -659,16 +681,21 @@ static void execute(struct vtd_engine *engine)
                         vtd_bindings_mark_pasid_cache(&engine->bindings, descriptor);
                 complete_descriptor(engine);
         }
+        return r;
 }
 
-/* Takes the next descriptor, or, with none left, sends what no wait descriptor came for. */
+/*
+ * Takes the next descriptor, or, with none left, sends and tells what no wait descriptor came for.
+ * Emulated devices are done with it here, once, whatever it has to wait for after.
+ */
 static int fetch(struct vtd_engine *engine, unsigned *budget)
 {
         int r;
 
         if (!vtd_queue_is_ready(&engine->queue, &engine->registers)) {
                 if (engine->pending.count == 0)
-                        return VTD_FRONTEND_IDLE;
+                        return vtd_dma_has_news(&engine->dma) ? settle_dma(engine)
+                                                              : VTD_FRONTEND_IDLE;
                 engine->flush_due = true;
                 return TURN_AGAIN;
         }
@@ -681,6 +708,8 @@ static int fetch(struct vtd_engine *engine, unsigned *budget)
         engine->held = true;
         engine->held_error = r != 0;
         engine->next_slot = 0;
+        if (r == 0)
+                vtd_dma_invalidate(&engine->dma, &engine->descriptor);
         return TURN_AGAIN;
 }
 
@@ -709,17 +738,16 @@ static int take_turn(struct vtd_engine *engine, unsigned *budget)
         if (engine->flush_due)
                 return flush(engine, budget);
         if (engine->command_active)
-                finish_command(engine);
-        else if (engine->held)
-                execute(engine);
-        else if (is_command_wanted(engine))
-                start_command(engine);
-        else
+                return finish_command(engine);
+        if (engine->held)
+                return execute(engine);
+        if (!is_command_wanted(engine))
                 return fetch(engine, budget);
+        start_command(engine);
         return TURN_AGAIN;
 }
 
-int vtd_engine_run(struct vtd_engine *engine, unsigned budget)
+int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 {
         uint64_t requests = engine->stats.requests;
         bool collected = engine->outstanding;
@@ -727,7 +755,7 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned budget)
         int r;
 
         do
-                r = take_turn(engine, &budget);
+                r = take_turn(engine, budget);
         while (r == TURN_AGAIN);
         /* A broker that goes away while nothing is asked of it is noticed here. */
         if (r == VTD_FRONTEND_IDLE && engine->backend && !collected &&
@@ -764,6 +792,7 @@ void vtd_engine_reset(struct vtd_engine *engine)
         engine->pending.count = 0;
         engine->enabled = false;
         engine->root = 0;
+        vtd_dma_set_mode(&engine->dma, 0, false);
         engine->command_active = false;
         engine->command_set_root = false;
         engine->held = false;

@@ -16,6 +16,11 @@
  *   7. fetch a descriptor.
  * So a wait descriptor's status is written only after every earlier request was answered, and a
  * refused invalidation has blocked its devices by then.  A lost connection stops all of it for good.
+ *
+ * For emulated devices (dma/) an invalidation is executed when its descriptor is fetched, and a
+ * command when it is started.  Before a command is finished, a wait descriptor executed or a queue
+ * error raised, the accesses under way are drained and watches told; watches also when there is
+ * nothing else to do.
  */
 #ifndef VTD_FRONTEND_ENGINE_H
 #define VTD_FRONTEND_ENGINE_H
@@ -25,6 +30,7 @@
 
 #include "frontend/backend.h"
 #include "frontend/bindings.h"
+#include "frontend/dma/dma.h"
 #include "frontend/guest.h"
 #include "frontend/pending.h"
 #include "frontend/queue.h"
@@ -50,6 +56,7 @@ struct vtd_engine {
         struct vtd_queue queue;
         struct vtd_bindings bindings;
         struct vtd_pending pending;
+        struct vtd_dma dma; /* the emulated devices */
 
         bool enabled;          /* translation, as bindings are evaluated; GSTS.TES follows */
         uint64_t root;         /* RTADDR as latched by SRTP */
@@ -91,8 +98,16 @@ struct vtd_engine {
  */
 void vtd_engine_reset(struct vtd_engine *engine);
 
-/* See vtd_frontend_run(). */
-int vtd_engine_run(struct vtd_engine *engine, unsigned budget);
+/* Results of running that are the caller's to deal with: apart from those of vtd_frontend_run(). */
+enum {
+        VTD_ENGINE_E_DRAINING = 0x100, /* accesses are under way that must end first */
+        VTD_ENGINE_E_NEWS,             /* vtd_dma_tell() is to be called, with no lock held */
+};
+
+/*
+ * See vtd_frontend_run(), whose results it returns besides the above; *@budget is what is left of it.
+ */
+int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);

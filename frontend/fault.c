@@ -8,11 +8,11 @@
 #include "frontend/event.h"
 #include "shared/checked.h"
 
-/* Faults that FPD never suppresses: of the root, and every failed access to a table. */
+/* Faults that FPD never suppresses: before any table, of the root, and failed accesses to tables. */
 static const uint8_t unqualified_reasons[] = {
-        VTD_FAULT_ROOT_REGISTER, VTD_FAULT_ROOT_ACCESS,    VTD_FAULT_ROOT_ABSENT,
-        VTD_FAULT_ROOT_RESERVED, VTD_FAULT_CONTEXT_ACCESS, VTD_FAULT_DIRECTORY_ACCESS,
-        VTD_FAULT_PASID_ACCESS,
+        VTD_FAULT_INTERRUPT_REQUEST, VTD_FAULT_ROOT_REGISTER,    VTD_FAULT_ROOT_LEGACY_PASID,
+        VTD_FAULT_ROOT_ACCESS,       VTD_FAULT_ROOT_ABSENT,      VTD_FAULT_ROOT_RESERVED,
+        VTD_FAULT_CONTEXT_ACCESS,    VTD_FAULT_DIRECTORY_ACCESS, VTD_FAULT_PASID_ACCESS,
 };
 
 static bool is_qualified(enum vtd_fault_reason reason)

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,21 +52,29 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
         r = vtd_capabilities_check(&log, config);
         if (r != 0)
                 return r;
-        frontend = calloc(1, sizeof(*frontend));
+        frontend = aligned_alloc(alignof(struct vtd_frontend), sizeof(*frontend));
         if (!frontend)
                 return -ENOMEM;
+        memset(frontend, 0, sizeof(*frontend));
         frontend->config = *config;
         frontend->log = log;
         frontend->log.opaque = &frontend->engine.guest;
         frontend->engine.guest = guest;
         frontend->engine.log = &frontend->log;
         frontend->engine.refusal = &frontend->refusal;
-        r = -pthread_mutex_init(&frontend->lock, NULL);
+        frontend->engine.capabilities = vtd_capabilities_of(config);
+        r = vtd_dma_init(&frontend->engine.dma, &frontend->engine.guest,
+                         &frontend->engine.capabilities);
         if (r != 0) {
                 free(frontend);
                 return r;
         }
-        frontend->engine.capabilities = vtd_capabilities_of(config);
+        r = -pthread_mutex_init(&frontend->lock, NULL);
+        if (r != 0) {
+                vtd_dma_deinit(&frontend->engine.dma);
+                free(frontend);
+                return r;
+        }
         vtd_engine_reset(&frontend->engine);
         *out = frontend;
         return 0;
@@ -77,6 +87,7 @@ struct vtd_frontend *vtd_frontend_free(struct vtd_frontend *frontend)
         if (frontend->engine.backend)
                 frontend->engine.backend->ops->free(frontend->engine.backend);
         (void)pthread_mutex_destroy(&frontend->lock);
+        vtd_dma_deinit(&frontend->engine.dma);
         free(frontend);
         return NULL;
 }
@@ -417,14 +428,27 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
         unlock(frontend);
 }
 
+/*
+ * Watches are told without the lock, because whoever is told may wait for a thread that has a fault
+ * to record.  That thread may also be what a drain waits for: a caller that tries again at once must
+ * not keep it from the lock.
+ */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
         int r;
 
-        lock(frontend);
-        r = vtd_engine_run(&frontend->engine, budget);
-        unlock(frontend);
-        return r;
+        for (;;) {
+                lock(frontend);
+                r = vtd_engine_run(&frontend->engine, &budget);
+                unlock(frontend);
+                if (r != VTD_ENGINE_E_NEWS)
+                        break;
+                vtd_dma_tell(&frontend->engine.dma);
+        }
+        if (r != VTD_ENGINE_E_DRAINING)
+                return r;
+        (void)sched_yield();
+        return VTD_FRONTEND_PENDING;
 }
 
 int vtd_frontend_get_fd(const struct vtd_frontend *frontend)

@@ -99,7 +99,6 @@ static void take_first_stage(struct vtd_pasid_entry *entry, const uint64_t *word
 {
         entry->first_stage_root = words[2] & POINTER_MASK;
         entry->five_level = (words[2] >> 2) & 1;
-        entry->supervisor = words[2] & BIT(0);
         entry->write_protect = words[2] & BIT(4);
         entry->extended_accessed = words[2] & BIT(7);
 }
@@ -136,6 +135,7 @@ static enum vtd_fault_reason judge_pasid(struct vtd_walk *walk, const uint64_t *
                 .domain_id = walk->domain_id,
                 .pasid = walk->pasid,
                 .fpd = walk->fpd,
+                .supervisor = words[2] & BIT(0),
                 .page_walk_snoop = words[1] & BIT(23),
         };
         if (first_stage)

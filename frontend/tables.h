@@ -30,12 +30,12 @@ enum vtd_translation_type {
 struct vtd_pasid_entry {
         enum vtd_translation_type type;
         uint16_t domain_id;
-        uint32_t pasid; /* under which it was found: RID_PASID for requests without PASID */
-        bool fpd;       /* the OR of all FPD bits on the way */
+        uint32_t pasid;  /* under which it was found: RID_PASID for requests without PASID */
+        bool fpd;        /* the OR of all FPD bits on the way */
+        bool supervisor; /* SRE: of every type */
         /* First-stage and nested, else 0. */
         uint64_t first_stage_root;
         bool five_level;        /* FSPM */
-        bool supervisor;        /* SRE */
         bool write_protect;     /* WPE */
         bool extended_accessed; /* EAFE */
         /* Second-stage and nested, else 0. */

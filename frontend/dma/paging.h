@@ -23,7 +23,7 @@ struct vtd_page {
         uint64_t translated; /* where the block begins in guest-physical memory */
         unsigned shift;      /* log2 of its size: 12, 21 or 30 */
         unsigned user;       /* VTD_FRONTEND_DMA_* for user requests, ... */
-        unsigned supervisor; /* ... and for privileged ones */
+        unsigned supervisor; /* ... and for privileged ones: 0 without SRE */
 };
 
 enum {
@@ -32,9 +32,13 @@ enum {
 
 /*
  * Walks for @request, whose fields were checked, below @entry, which is first-stage, second-stage or
- * nested; sets accessed and dirty bits on the way as the architecture says.  The verdict is on the
- * first byte, and on the part of the request that lies in the same block.  A block never overlaps
- * the interrupt range: it is made smaller instead.
+ * nested; sets accessed and dirty bits on the way as the architecture says, for which @guest must
+ * have the callback compare_exchange.  A privileged request without SRE is refused here.  The
+ * verdict is on the first byte, and on the part of the request that lies in the same block.  A block
+ * never overlaps the interrupt range: it is made smaller instead.
+ *
+ * The work is bounded whatever the tables hold, and however they change meanwhile: an entry that
+ * was changed each time between its read and its update is given up after a fixed number of tries.
  * Returns 0 with *@page, which allows the request; VTD_PAGING_E_FAULT with *@reason.
  */
 int vtd_paging_walk(const struct vtd_guest *guest, const struct vtd_capabilities *capabilities,

@@ -50,6 +50,7 @@ extern const struct attack memory_attacks[];
 extern const struct attack handle_attacks[];
 extern const struct attack limit_attacks[];
 extern const struct attack pace_attacks[];
+extern const struct attack stream_attacks[];
 
 /* Starts the broker and the bystander; *state is a struct world. */
 int world_start(void **state);
@@ -84,6 +85,9 @@ uint64_t plug(struct raw_client *client, const char *name);
 uint64_t map(struct raw_client *client, uint64_t gpa, uint64_t size);
 uint64_t attach_first_stage(struct raw_client *client, uint64_t device, uint64_t root);
 struct vtd_stats stats_of(struct raw_client *client);
+
+/* Random conversations for @seconds, the first one by @seed; each seed is printed before it is used. */
+void stream_for(struct world *world, unsigned seconds, uint64_t seed);
 
 /* A memfd of @size bytes with @seals; the caller's. */
 int make_memory(uint64_t size, unsigned seals);

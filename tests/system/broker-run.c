@@ -111,7 +111,9 @@ static void exec_brokerd(const struct broker_run *run, const struct broker_run_c
         size_t n = 0;
 
         (void)snprintf(program, sizeof(program), "%s/broker/vtd-brokerd", config->build);
-        (void)snprintf(workers, sizeof(workers), "--worker-dir=%s/broker", config->build);
+        (void)snprintf(workers, sizeof(workers), "--worker-dir=%s%s",
+                       config->worker_dir ? config->worker_dir : config->build,
+                       config->worker_dir ? "" : "/broker");
         (void)snprintf(policies, sizeof(policies), "--policies=%s/policies", run->directory);
         (void)snprintf(sockets, sizeof(sockets), "--sockets=%s/sockets", run->directory);
         (void)snprintf(notify, sizeof(notify), "%s", run->notify);

@@ -31,6 +31,21 @@ static int write_memory(void *opaque, uint64_t gpa, const void *data, size_t siz
         return 0;
 }
 
+static int compare_exchange(void *opaque, uint64_t gpa, uint64_t expected, uint64_t desired,
+                            uint64_t *found)
+{
+        struct guest *guest = opaque;
+
+        assert_int_equal(gpa % sizeof(uint64_t), 0);
+        guest->exchanges++;
+        if (guest->no_exchange || gpa >= GUEST_MEMORY)
+                return -EFAULT;
+        *found = expected;
+        (void)__atomic_compare_exchange_n((uint64_t *)(void *)(guest->memory + gpa), found, desired,
+                                          false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        return 0;
+}
+
 static void send_message(void *opaque, uint64_t address, uint32_t data)
 {
         struct guest *guest = opaque;
@@ -59,6 +74,7 @@ void guest_configure(struct guest *guest, const struct vtd_frontend_config *conf
         const struct vtd_frontend_callbacks callbacks = {
                 .read_memory = read_memory,
                 .write_memory = write_memory,
+                .compare_exchange = compare_exchange,
                 .send_message = send_message,
                 .log = take_line,
                 .broker_lost = broker_lost,

@@ -51,8 +51,11 @@ struct guest {
         unsigned lost;
         unsigned lines;
         uint64_t reads;
+        unsigned exchanges; /* that were tried */
+        bool no_exchange;   /* none succeeds */
         /* What happens in the instant after a read of memory at @gpa; may be NULL. */
         void (*after_read)(struct guest *guest, uint64_t gpa);
+        void *hook;      /* for that */
         uint32_t pasids; /* that the broker says it allows, from guest_configure() on */
 
         struct vtd_frontend *unit;

@@ -16,10 +16,9 @@ struct outcome {
         struct vtd_pasid_entry entry;
 };
 
-static struct outcome walk_rid(struct guest *guest, uint64_t root, unsigned rid, uint64_t ecap)
+static struct outcome walk_offered(struct guest *guest, uint64_t root, unsigned rid,
+                                   const struct vtd_capabilities *capabilities)
 {
-        const struct vtd_capabilities capabilities = {.ecap = ecap | ECAP_NONE,
-                                                      .host_address_bits = 52};
         struct outcome outcome = {.result = VTD_WALK_E_MORE};
         struct vtd_walk walk;
 
@@ -28,12 +27,20 @@ static struct outcome walk_rid(struct guest *guest, uint64_t root, unsigned rid,
                 uint64_t reads = guest->reads;
 
                 outcome.steps++;
-                outcome.result = vtd_walk_step(&walk, &guest->unit->engine.guest, &capabilities,
+                outcome.result = vtd_walk_step(&walk, &guest->unit->engine.guest, capabilities,
                                                &outcome.entry, &outcome.reason);
                 assert_true(guest->reads - reads <= 1);
         }
         outcome.fpd = walk.fpd;
         return outcome;
+}
+
+static struct outcome walk_rid(struct guest *guest, uint64_t root, unsigned rid, uint64_t ecap)
+{
+        const struct vtd_capabilities capabilities = {.ecap = ecap | ECAP_NONE,
+                                                      .host_address_bits = 52};
+
+        return walk_offered(guest, root, rid, &capabilities);
 }
 
 static struct outcome walk(struct guest *guest)
@@ -212,6 +219,35 @@ static void test_offered_capabilities_free_their_bits(void **state)
         assert_int_equal(walk_rid(guest, ROOT_TABLE, RID_A, VTD_ECAP_SC).result, 0);
 }
 
+/* SRE is taken of every type: no privileged request passes without it. */
+static void test_every_type_has_supervisor_requests_enabled_by_sre(void **state)
+{
+        const struct vtd_frontend_config config = {
+                .first_stage = true,
+                .supervisor_requests = true,
+                .second_stage_widths = VTD_FRONTEND_WIDTH_48,
+                .nested = true,
+                .fault_records = 1,
+                .address_bits = 48,
+                .host_address_bits = 52,
+                .register_base = VTD_FRONTEND_REGISTER_BASE,
+        };
+        struct guest *guest = *state;
+
+        for (unsigned type = VTD_PGTT_FIRST_STAGE; type <= VTD_PGTT_PASSTHROUGH; type++)
+                for (unsigned enabled = 0; enabled < 2; enabled++) {
+                        const struct vtd_capabilities offered = vtd_capabilities_of(&config);
+                        struct outcome outcome;
+
+                        start(guest);
+                        put_entry(guest, RID_A, type, 5, TABLE_A | enabled);
+                        outcome = walk_offered(guest, ROOT_TABLE, RID_A, &offered);
+                        assert_int_equal(outcome.result, 0);
+                        assert_int_equal(outcome.entry.type, type);
+                        assert_int_equal(outcome.entry.supervisor, enabled);
+                }
+}
+
 static void test_reserved_bits_are_judged_before_values(void **state)
 {
         struct guest *guest = *state;
@@ -309,6 +345,7 @@ int main(void)
                 TEST(test_tables_outside_memory_are_access_errors),
                 TEST(test_every_reserved_bit_is_refused),
                 TEST(test_offered_capabilities_free_their_bits),
+                TEST(test_every_type_has_supervisor_requests_enabled_by_sre),
                 TEST(test_reserved_bits_are_judged_before_values),
                 TEST(test_types_and_paging_levels),
                 TEST(test_fpd_accumulates_over_the_levels),

@@ -71,13 +71,14 @@ enum {
 
 /*
  * Translates the first byte of @request and what follows it in the same block, within an access.
- * While translation is off the request passes unchanged.
+ * While translation is off the request passes unchanged, though never into the interrupt range,
+ * FEE0_0000h to FEEF_FFFFh, which is not memory; a block never overlaps it either.
  *
  * Returns
  *   0                       with *@translation;
- *   VTD_FRONTEND_FAULTED    a read gets no data and a write is dropped; the fault is recorded unless
- *                           FPD suppresses it, and the fault event sent;
- *   VTD_FRONTEND_INTERRUPT  a write without PASID to FEE0_0000h to FEEF_FFFFh, which is not memory;
+ *   VTD_FRONTEND_FAULTED    a read gets no data and a write is dropped; the fault is recorded, unless
+ *                           FPD suppresses it or translation is off, and the fault event sent;
+ *   VTD_FRONTEND_INTERRUPT  a write without PASID to the interrupt range;
  *   -EINVAL                 no request that a device can make: access, size, pasid or privileged
  *                           without PASID;
  *   -ENOTSUP                the VMM gave no compare_exchange callback.
@@ -88,23 +89,32 @@ int vtd_frontend_translate(struct vtd_frontend *frontend, const struct vtd_front
 
 /*
  * A back end that keeps translations beyond an access, as vhost does, is told what to forget.
- * @invalidated is called from inside vtd_frontend_run(), _reset() and _restore(), in the thread of
- * that call: the back end must have dropped whatever of [@address, @address + @size) it had, and
- * ended its use, when it returns.  @size is a multiple of 4096; 0 with @address 0 means everything.
- * It may be told of more than the guest asked for.  It must not call the unit.
+ * @invalidated is called from inside vtd_frontend_run(), in the thread of that call: the back end must
+ * have dropped every block that overlaps [@address, @address + @size), and ended its use, when it
+ * returns.  @size is a multiple of 4096; 0 with @address 0 means everything.  It may be told of more
+ * than the guest asked for.  It must not call the unit, but may wait for threads that do, other than
+ * in the functions below.
+ *
+ * It is called when the accesses have ended that were under way as the guest's invalidation was
+ * executed, and before the guest learns that it is complete.  So a back end must have put down what it
+ * was given, where @invalidated finds it, before it ends the access in which it asked.
  */
 typedef void (*vtd_frontend_invalidated)(void *opaque, uint64_t address, uint64_t size);
 
 #define VTD_FRONTEND_WATCHES 64u /* at one time */
 
 /*
- * Watches what @rid, with @pasid or (unless @with_pasid) without one, is translated to from here on.
+ * Watches what @rid, with @pasid or (unless @with_pasid) without one, is translated to from here on:
+ * what was asked for before counts for nothing.
  * Returns 0; -EINVAL for a PASID beyond 20 bits; -EEXIST when it is watched; -ENOSPC.
  */
 int vtd_frontend_watch(struct vtd_frontend *frontend, uint16_t rid, bool with_pasid, uint32_t pasid,
                        vtd_frontend_invalidated invalidated, void *opaque);
 
-/* Ends that; @invalidated is not called any more once it has returned.  Returns 0 or -ENOENT. */
+/*
+ * Ends that; @invalidated is not called any more once it has returned.  Both functions wait for calls
+ * of @invalidated that are being made: hold nothing that those wait for.  Returns 0 or -ENOENT.
+ */
 int vtd_frontend_unwatch(struct vtd_frontend *frontend, uint16_t rid, bool with_pasid,
                          uint32_t pasid);
 

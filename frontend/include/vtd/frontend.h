@@ -48,8 +48,9 @@ struct vtd_frontend_callbacks {
         /*
          * Copy @size bytes (at most 4096) from or to guest-physical memory.  Return 0, or a
          * negative errno when any byte is not guest RAM, in which case nothing was transferred.
-         * read_memory must read each byte once; write_memory of an aligned 4-byte value must be a
-         * single store (a wait descriptor's status, section "queued invalidation").
+         * read_memory must read each byte once, and an aligned 8-byte value in a single load (a
+         * paging entry, which others change meanwhile); write_memory of an aligned 4-byte value must
+         * be a single store (a wait descriptor's status, section "queued invalidation").
          */
         int (*read_memory)(void *opaque, uint64_t gpa, void *data, size_t size);
         int (*write_memory)(void *opaque, uint64_t gpa, const void *data, size_t size);
@@ -148,7 +149,7 @@ struct vtd_frontend *vtd_frontend_free(struct vtd_frontend *frontend);
 
 enum {
         VTD_FRONTEND_IDLE = 0,
-        VTD_FRONTEND_PENDING = 1, /* run: the budget is spent, call again */
+        VTD_FRONTEND_PENDING = 1, /* run: call again: budget is spent or accesses are under way */
         VTD_FRONTEND_WAITING = 2, /* run: call again when the descriptor is readable */
         VTD_FRONTEND_REFUSED = 3, /* the broker refused: see vtd_frontend_refusal() */
         VTD_FRONTEND_LOST = 4,    /* there is no broker connection (any more) */
@@ -240,7 +241,12 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
  * requests for invalidation sent.
  * Never waits.
  * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).  A
- * unit that was never connected has no devices, and works without a broker.
+ * unit that was never connected has no devices of a broker, and works without one.
+ *
+ * _PENDING says that the budget is spent, or that a wait descriptor or a command cannot complete
+ * before accesses of emulated devices have ended (vtd/dma.h): then the call returns at once and gives
+ * up the processor, and is to be made again, whatever the budget.  An access is short, but must be
+ * able to end: do not loop over this call while holding a lock, or being the thread, that one needs.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget);
 
@@ -250,7 +256,8 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend);
 /*
  * System reset: registers and caches return to their initial state, every binding is dropped, and
  * the devices are attached as with translation off.  Devices and memory stay plugged and mapped.
- * Needs run() afterwards, until it is idle.
+ * Needs run() afterwards, until it is idle: only then have accesses of emulated devices ended that
+ * were translated by what was before, and watches been told (vtd/dma.h).
  */
 void vtd_frontend_reset(struct vtd_frontend *frontend);
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The functions of vtd/dma.h: dma.h, with faults put into the register page under its lock. */
+#include <errno.h>
+
+#include "frontend/dma/dma.h"
+#include "frontend/frontend-internal.h"
+
+void vtd_frontend_access_begin(struct vtd_frontend *frontend, struct vtd_frontend_access *access)
+{
+        access->epoch = vtd_accesses_begin(&frontend->engine.dma.accesses);
+}
+
+void vtd_frontend_access_end(struct vtd_frontend *frontend, struct vtd_frontend_access *access)
+{
+        vtd_accesses_end(&frontend->engine.dma.accesses, access->epoch);
+}
+
+/* Translation may have been switched off, and the registers reset, since the request was judged. */
+static void record(struct vtd_frontend *frontend, const struct vtd_fault *fault)
+{
+        struct vtd_engine *engine = &frontend->engine;
+        struct vtd_message message = {.due = false};
+
+        if (fault->reason == VTD_FAULT_NONE)
+                return;
+        (void)pthread_mutex_lock(&frontend->lock);
+        if (vtd_dma_is_enabled(&engine->dma) &&
+            vtd_fault_record(&engine->registers, fault, &message))
+                engine->stats.faults++;
+        (void)pthread_mutex_unlock(&frontend->lock);
+        vtd_guest_deliver(&engine->guest, &message);
+}
+
+int vtd_frontend_translate(struct vtd_frontend *frontend, const struct vtd_frontend_access *access,
+                           const struct vtd_frontend_dma_request *request,
+                           struct vtd_frontend_dma_translation *translation)
+{
+        struct vtd_engine *engine = &frontend->engine;
+        struct vtd_fault fault;
+        int r;
+
+        if (!engine->guest.callbacks.compare_exchange)
+                return -ENOTSUP;
+        r = vtd_dma_translate(&engine->dma, access->epoch, request, translation, &fault);
+        if (r == VTD_FRONTEND_FAULTED)
+                record(frontend, &fault);
+        return r;
+}
+
+static bool is_pasid(bool with_pasid, uint32_t pasid)
+{
+        return !with_pasid || pasid >> 20 == 0;
+}
+
+int vtd_frontend_watch(struct vtd_frontend *frontend, uint16_t rid, bool with_pasid, uint32_t pasid,
+                       vtd_frontend_invalidated invalidated, void *opaque)
+{
+        if (!is_pasid(with_pasid, pasid))
+                return -EINVAL;
+        return vtd_watches_add(&frontend->engine.dma.watches, rid, with_pasid, pasid, invalidated,
+                               opaque);
+}
+
+int vtd_frontend_unwatch(struct vtd_frontend *frontend, uint16_t rid, bool with_pasid,
+                         uint32_t pasid)
+{
+        if (!is_pasid(with_pasid, pasid))
+                return -ENOENT;
+        return vtd_watches_remove(&frontend->engine.dma.watches, rid, with_pasid, pasid);
+}

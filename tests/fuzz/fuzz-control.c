@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The channel between vtd-brokerd and a worker, seen from both ends: two bytes say which end receives
+ * and how many descriptors come, the rest is the record.  vtd-brokerd writes an audit line of each fact
+ * that it accepts: one line of printable text, whatever a taken-over worker put into it.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/brokerd/audit_log.h"
+#include "broker/control/control.h"
+#include "policy/verify.h"
+#include "shared/cleanup.h"
+#include "shared/record.h"
+#include "tests/fuzz/fuzz.h"
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+
+static const uint32_t types[] = {
+        VTD_CONTROL_START, VTD_CONTROL_DEVICE,  VTD_CONTROL_PING,        VTD_CONTROL_DRAIN,
+        VTD_CONTROL_READY, VTD_CONTROL_GREETED, VTD_CONTROL_OPEN_DEVICE, VTD_CONTROL_CLOSE_DEVICE,
+        VTD_CONTROL_AUDIT, VTD_CONTROL_LOG,     VTD_CONTROL_PONG,
+};
+
+static void write_audit(const struct vtd_control_audit *record)
+{
+        struct vtd_audit_log *log = malloc(sizeof(*log));
+        struct vtd_audit_source source;
+        unsigned quotes = 0;
+
+        FUZZ_REQUIRE(log);
+        /* No descriptor: what would be written stays in the buffer. */
+        vtd_audit_log_init(log, -1, NULL);
+        vtd_audit_source_init(&source, "blue", "blue.policy", 7);
+        log->is_lost = false;
+        vtd_audit_log_record(log, &source, record);
+        for (size_t i = 0; i < log->used; i++) {
+                char c = log->buffer[i];
+
+                FUZZ_REQUIRE((c >= ' ' && c <= '~') || (c == '\n' && i + 1 == log->used));
+                quotes += c == '"';
+        }
+        FUZZ_REQUIRE(quotes % 2 == 0);
+        free(log);
+}
+
+static void judge(const union vtd_control_record *record, enum vtd_control_side side, size_t fds)
+{
+        switch ((enum vtd_control_type)record->header.type) {
+        case VTD_CONTROL_AUDIT:
+                FUZZ_REQUIRE(side == VTD_CONTROL_TO_BROKERD && fds == 0);
+                write_audit(&record->audit);
+                return;
+        case VTD_CONTROL_LOG:
+                FUZZ_REQUIRE(record->log.text[record->log.length] == '\0');
+                FUZZ_REQUIRE(strlen(record->log.text) == record->log.length);
+                return;
+        case VTD_CONTROL_DEVICE:
+                FUZZ_REQUIRE(side == VTD_CONTROL_TO_WORKER);
+                FUZZ_REQUIRE(record->device.index < VTD_LIMIT_DEVICES);
+                FUZZ_REQUIRE(fds == (record->device.result == VTD_CONTROL_DEVICE_OPENED));
+                return;
+        case VTD_CONTROL_OPEN_DEVICE:
+        case VTD_CONTROL_CLOSE_DEVICE:
+                FUZZ_REQUIRE(record->open_device.index < VTD_LIMIT_DEVICES);
+                FUZZ_REQUIRE(fds == 0);
+                return;
+        case VTD_CONTROL_START:
+                (void)vtd_policy_verify(&record->start.policy, NULL);
+                FUZZ_REQUIRE(record->start.uid != 0 && record->start.gid != 0);
+                return;
+        case VTD_CONTROL_PING:
+        case VTD_CONTROL_DRAIN:
+        case VTD_CONTROL_READY:
+        case VTD_CONTROL_GREETED:
+        case VTD_CONTROL_PONG:
+                FUZZ_REQUIRE(fds == 0);
+                return;
+        }
+        FUZZ_REQUIRE(!"a type that does not exist was accepted");
+}
+
+static size_t count_open(const int *fds, size_t count)
+{
+        size_t open_count = 0;
+
+        for (size_t i = 0; i < count; i++)
+                open_count += fcntl(fds[i], F_GETFD) >= 0;
+        return open_count;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        VTD_CLEANUP(vtd_fd_list_deinit) struct vtd_fd_list fds = VTD_FD_LIST_EMPTY;
+        enum vtd_control_side side;
+        union vtd_control_record record;
+        int pair[2], r;
+
+        if (size < 3)
+                return 0;
+        side = data[0] & 1 ? VTD_CONTROL_TO_BROKERD : VTD_CONTROL_TO_WORKER;
+        FUZZ_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) ==
+                     0);
+        FUZZ_REQUIRE(vtd_record_send(pair[0], data + 2, size - 2, data[1] & 1 ? pair[0] : -1) == 0);
+        r = vtd_control_receive(pair[1], side, &record, &fds);
+        FUZZ_REQUIRE(r == 0 || r == VTD_CONTROL_E_VIOLATION);
+        if (r == 0)
+                judge(&record, side, fds.count);
+        else
+                FUZZ_REQUIRE(fds.count == 0);
+        FUZZ_REQUIRE(count_open(fds.fds, fds.count) == fds.count);
+        pair[0] = vtd_close(pair[0]);
+        pair[1] = vtd_close(pair[1]);
+        return 0;
+}
+
+/* A type that exists and its right size, mostly. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+        static const size_t sizes[] = {
+                sizeof(struct vtd_control_start),       sizeof(struct vtd_control_device),
+                sizeof(struct vtd_control_empty),       sizeof(struct vtd_control_empty),
+                sizeof(struct vtd_control_ready),       sizeof(struct vtd_control_empty),
+                sizeof(struct vtd_control_open_device), sizeof(struct vtd_control_open_device),
+                sizeof(struct vtd_control_audit),       sizeof(struct vtd_control_log),
+                sizeof(struct vtd_control_empty),
+        };
+        size_t kind = (seed >> 8) % (sizeof(types) / sizeof(types[0]));
+        struct vtd_control_header header = {.type = types[kind], .size = (uint32_t)sizes[kind]};
+
+        size = LLVMFuzzerMutate(data, size, max_size);
+        if (seed % 8 == 0 || max_size < sizes[kind] + 2)
+                return size;
+        if (seed % 8 != 1 && size > 10)
+                memcpy(&header.type, data + 2, sizeof(header.type));
+        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+                if (types[i] == header.type)
+                        header.size = (uint32_t)sizes[i];
+        if (max_size < header.size + 2)
+                return size;
+        if (size < header.size + 2)
+                memset(data + size, 0, header.size + 2 - size);
+        memcpy(data + 2, &header, sizeof(header));
+        return header.size + 2;
+}
