@@ -95,6 +95,8 @@ struct fuzz_unit {
         uint64_t invalidations; /* descriptors that invalidate something, so far */
         bool translating;
         struct fuzz_watch watches[FUZZ_WATCHES];
+        uint8_t state[4096]; /* of the unit, as it was saved and then changed; state_size 0: none */
+        size_t state_size;
 
         size_t checks;
         uint32_t command; /* sticky GCMD bits as the guest's driver keeps them */
