@@ -140,6 +140,9 @@ void put_wait(struct builder *builder);
 /* Enough for a changed entry of the kind; which descriptors do it is chosen at random. */
 void invalidate_mapping(struct builder *builder, const struct space *space,
                         const struct mapping *mapping);
+/* 1 << @order pages, those around @address. */
+void invalidate_pages(struct builder *builder, const struct space *space, uint64_t address,
+                      uint64_t order);
 void invalidate_space(struct builder *builder, const struct space *space);
 void invalidate_all(struct builder *builder);
 
