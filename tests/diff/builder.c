@@ -326,31 +326,25 @@ void invalidate_mapping(struct builder *builder, const struct space *space,
         /* A larger block that begins at any page of it. */
         if (once_in(builder, 3) && order <= 16)
                 order += below(builder, 3);
-        switch (below(builder, 5)) {
+        switch (below(builder, space->type == SPACE_FIRST_STAGE ? 5 : 4)) {
         case 0:
                 put_descriptor(builder, IOTLB_GLOBAL, 0);
-                put_wait(builder);
                 break;
         case 1:
                 put_descriptor(builder, with_domain(IOTLB_DOMAIN, space->domain_id), 0);
-                put_wait(builder);
                 break;
         case 2:
                 put_descriptor(builder, with_domain(IOTLB_PAGE, space->domain_id),
                                (mapping->address & ~UINT64_C(0xfff)) | order);
-                put_wait(builder);
                 break;
         case 3:
-                if (space->type == SPACE_FIRST_STAGE) {
-                        put_descriptor(builder, with_domain(PIOTLB_ALL, space->domain_id), 0);
-                        put_wait(builder);
-                        break;
-                }
-                /* fallthrough */
-        default:
                 invalidate_pages(builder, space, mapping->address, order);
+                return;
+        default:
+                put_descriptor(builder, with_domain(PIOTLB_ALL, space->domain_id), 0);
                 break;
         }
+        put_wait(builder);
 }
 
 void invalidate_space(struct builder *builder, const struct space *space)
