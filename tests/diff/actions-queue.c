@@ -10,10 +10,12 @@ void start_queue(struct builder *builder)
 
         put_register(builder, REG_IQT, 4, 0, true);
         builder->tail = 0;
+        /* QEMU shows it once the queue is enabled. */
         put_register(builder, REG_IQA, 8, builder->queue | wide | builder->queue_order, true);
         put_command(builder, GCMD_QIE, 0);
 }
 
+/* Drained, and with a wait at its end: QEMU disables no other (deviation 18). */
 static void stop_queue(struct builder *builder)
 {
         put_wait(builder);
@@ -167,6 +169,8 @@ void do_events(struct builder *builder)
 
 void do_command(struct builder *builder)
 {
+        static const uint32_t absent[] = {0, GCMD_SFL, GCMD_EAFL, GCMD_WBF, GCMD_CFI};
+
         switch (below(builder, 4)) {
         case 0:
                 put_command(builder, 0, GCMD_TE);
@@ -181,8 +185,9 @@ void do_command(struct builder *builder)
                 builder->queue_order = builder->queue_order & 1 & below(builder, 2);
                 start_queue(builder);
                 break;
-        default: /* nothing that is not in force */
-                put_command(builder, 0, 0);
+        default: /* what is in force, and commands of capabilities that are not offered */
+                put_register(builder, REG_GCMD, 4, builder->command | absent[below(builder, 5)],
+                             false);
                 break;
         }
         use(builder, any_device(builder));

@@ -12,7 +12,7 @@
 /* Of a paging entry: often one that means something. */
 static uint64_t paging_bit(struct builder *builder)
 {
-        static const uint8_t meaning[] = {0, 1, 2, 7};
+        static const uint8_t meaning[] = {0, 1, 2, 7, 12, 48, 51, 62};
 
         return UINT64_C(1) << (once_in(builder, 2)
                                        ? meaning[below(builder, VTD_ARRAY_SIZE(meaning))]

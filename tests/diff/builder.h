@@ -30,7 +30,11 @@ enum {
 
 #define GCMD_TE   UINT32_C(0x80000000)
 #define GCMD_SRTP UINT32_C(0x40000000)
+#define GCMD_SFL  UINT32_C(0x20000000)
+#define GCMD_EAFL UINT32_C(0x10000000)
+#define GCMD_WBF  UINT32_C(0x08000000)
 #define GCMD_QIE  UINT32_C(0x04000000)
+#define GCMD_CFI  UINT32_C(0x00800000)
 
 #define PWSNP UINT64_C(0x800000) /* in the second word of a PASID-table entry */
 

@@ -60,6 +60,15 @@ uint32_t diff_excluded(enum diff_setup setup, unsigned offset)
         return bits;
 }
 
+void diff_print_exclusions(FILE *out)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(exclusions); i++)
+                fprintf(out, "# not compared: register %03x, bits %08x%s: %s\n",
+                        exclusions[i].offset, exclusions[i].bits,
+                        exclusions[i].first_stage_only ? ", without second stage" : "",
+                        exclusions[i].reason);
+}
+
 static uint32_t dword(const uint8_t *page, unsigned offset)
 {
         uint32_t value;
