@@ -154,9 +154,15 @@ void do_events(struct builder *builder)
                 put_register(builder, REG_IEADDR, 4,
                              UINT64_C(0xfee00000) | below(builder, 0x100000), false);
                 break;
-        case 4: /* a wait with an event */
-                put_descriptor(builder, 0x35 | UINT64_C(3) << 32, DIFF_STATUS + 4);
-                kick(builder, false);
+        case 4: /* waits with an event, the second of which meets IWC */
+                for (unsigned i = 0; i < 2; i++) {
+                        put_descriptor(builder, 0x35 | UINT64_C(3) << 32, DIFF_STATUS + 4);
+                        kick(builder, false);
+                        if (once_in(builder, 2))
+                                break;
+                        put_register(builder, REG_IECTL, 4, 0, false);
+                        put_register(builder, REG_IECTL, 4, UINT32_C(0x80000000), false);
+                }
                 break;
         case 5:
                 put_register(builder, REG_ICS, 4, below(builder, 4), false);

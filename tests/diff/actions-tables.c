@@ -193,8 +193,11 @@ void do_break_path(struct builder *builder)
         unsigned device = any_device(builder), word = 0;
         const struct path *path = &builder->paths[device];
         uint64_t entry = path->pasid_entry, value = 0;
+        /* FPD, which suppresses some of the faults. */
+        uint64_t context = path->context_value | (once_in(builder, 3) ? 0x2 : 0);
 
         clear_faults(builder);
+        put64(builder, path->context_entry, context);
         switch (below(builder, 4)) {
         case 0:
                 entry = path->root_entry;
@@ -204,7 +207,7 @@ void do_break_path(struct builder *builder)
         case 1:
                 word = once_in(builder, 4) ? (unsigned)below(builder, 4) : 0;
                 entry = path->context_entry + word * 8;
-                value = word == 0 ? path->context_value : 0;
+                value = word == 0 ? context : 0;
                 put64(builder, entry, value ^ context_bit(builder, word));
                 break;
         case 2:
@@ -225,6 +228,7 @@ void do_break_path(struct builder *builder)
                 put_pasid_entry(builder, device);
         else
                 put64(builder, entry, value);
+        put64(builder, path->context_entry, path->context_value);
         invalidate_all(builder);
         use(builder, device);
 }

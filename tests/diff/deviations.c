@@ -280,6 +280,16 @@ static bool suppression_by_bad_entry(const struct diff_view *view)
                 FAULT_F);
 }
 
+static bool reserved_context_bits_reported(const struct diff_view *view)
+{
+        uint32_t theirs = dword(view->their_page, REG_FRCD + 12);
+        struct way way;
+
+        return is_about_dma(view) && view->matter == DIFF_REGISTER && find_way(view, &way) &&
+               (way.context & 0x2) && (theirs & 0xff) == 0x0b &&
+               (theirs & ~dword(view->our_page, REG_FRCD + 12) & FAULT_F);
+}
+
 /* SNP in a leaf, without snoop control. */
 static bool snoop_bit(const struct diff_view *view)
 {
@@ -491,6 +501,9 @@ const struct diff_deviation diff_deviations[] = {
          "a write to a page that was cached by a read as read-only is blocked without a fault",
          write_after_read},
         {"36", DIFF_SUPPRESSED, "pass-through has no limit of addresses", beyond_passthrough},
+        {"37", DIFF_SUPPRESSED,
+         "FPD does not suppress the fault of a context entry's reserved bits",
+         reserved_context_bits_reported},
         {"-", DIFF_PERMITTED,
          "faults of a device that has a record are collapsed into it, without PFO",
          collapsed_faults},
