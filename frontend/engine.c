@@ -755,20 +755,33 @@ static int execute(struct vtd_engine *engine)
         return r;
 }
 
+/* Nothing is left to do but to send and tell what no wait descriptor came for. */
+static int rest(struct vtd_engine *engine)
+{
+        int r = TURN_AGAIN;
+
+        if (engine->pending.count > 0) {
+                engine->flush_due = true;
+                return TURN_AGAIN;
+        }
+        if (engine->settle_due || has_news(engine))
+                r = settle_dma(engine);
+        if (r != TURN_AGAIN)
+                return r;
+        engine->settle_due = false;
+        return VTD_FRONTEND_IDLE;
+}
+
 /*
- * Takes the next descriptor, or, with none left, sends and tells what no wait descriptor came for.
- * Emulated devices are done with it here, once, whatever it has to wait for after.
+ * Takes the next descriptor, if there is one.  Emulated devices are done with it here, once, whatever
+ * it has to wait for after.
  */
 static int fetch(struct vtd_engine *engine, unsigned *budget)
 {
         int r;
 
-        if (!vtd_queue_is_ready(&engine->queue, &engine->registers)) {
-                if (engine->pending.count == 0)
-                        return has_news(engine) ? settle_dma(engine) : VTD_FRONTEND_IDLE;
-                engine->flush_due = true;
-                return TURN_AGAIN;
-        }
+        if (!vtd_queue_is_ready(&engine->queue, &engine->registers))
+                return rest(engine);
         if (*budget == 0)
                 return VTD_FRONTEND_PENDING;
         --*budget;
@@ -884,6 +897,7 @@ void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state
         change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
         engine->held = false;
         engine->flush_due = false;
+        engine->settle_due = true;
         engine->walking = NULL;
         engine->attach_due = false;
         engine->searching = NULL;

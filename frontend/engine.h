@@ -19,9 +19,9 @@
  *
  * For emulated devices (dma/) an invalidation is executed when its descriptor is fetched, and a
  * command when it is started.  Before a command is finished, a wait descriptor executed or a queue
- * error raised, the accesses under way are drained and watches told; watches also when there is
- * nothing else to do.  The same holds for who keeps entries of the interrupt remapping table, of
- * which this unit itself keeps none.
+ * error raised, the accesses under way are drained and watches told; so they are when there is nothing
+ * else to do, if there are watches to tell or the unit was reset.  The same holds for who keeps entries
+ * of the interrupt remapping table, of which this unit itself keeps none.
  */
 #ifndef VTD_FRONTEND_ENGINE_H
 #define VTD_FRONTEND_ENGINE_H
@@ -76,6 +76,7 @@ struct vtd_engine {
         bool held_error;
         enum vtd_queue_error error;
         bool flush_due;
+        bool settle_due; /* accesses are to be drained even if no guest waits: after a reset */
 
         const struct vtd_binding *walking; /* whose tables walk is reading, or NULL */
         struct vtd_walk walk;

@@ -174,10 +174,13 @@ static void test_requests_pass_unchanged_while_translation_is_off(void **state)
         request.address = FEE; /* not memory, whoever asks */
         assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
         request = plain();
-        request.address = FEE + 0xfffff;
+        request.address = FEE + 0xffffc;
+        request.size = 4;
         assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
         request.access = WRITE;
         assert_int_equal(translate(dma, &request), VTD_FRONTEND_INTERRUPT);
+        request.size = 8;
+        assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
         assert_int_equal(take_fault(dma), 0);
         assert_int_equal(read32(dma->guest, VTD_REG_FSTS), 0);
 }
@@ -193,11 +196,19 @@ static void test_the_interrupt_range_is_not_memory(void **state)
         put_translation(dma, RID_A, 5, VTD_PGTT_FIRST_STAGE, 2, root, 0);
         put_first_stage(dma, root, FEE, PAGE_4K, TARGET);
         request.access = WRITE;
-        for (uint64_t address = FEE; address < FEE + BIT(20); address += 0xffff) {
+        request.size = 4;
+        for (uint64_t address = FEE; address < FEE + BIT(20); address += 0xfffc) {
                 request.address = address;
                 assert_int_equal(translate(dma, &request), VTD_FRONTEND_INTERRUPT);
         }
         assert_int_equal(take_fault(dma), 0);
+        request.address++;
+        assert_int_equal(reason_of(dma, request), 0x29);
+        request.address--;
+        for (request.size = 1; request.size < 4096; request.size *= 2)
+                if (request.size != 4)
+                        assert_int_equal(reason_of(dma, request), 0x29);
+        request.size = 4;
         request.access = READ;
         assert_int_equal(reason_of(dma, request), 0x29);
         request.access = ATOMIC;
