@@ -23,11 +23,11 @@ static void record(struct vtd_frontend *frontend, const struct vtd_fault *fault)
 
         if (fault->reason == VTD_FAULT_NONE)
                 return;
-        (void)pthread_mutex_lock(&frontend->lock);
+        vtd_frontend_lock(frontend);
         if (vtd_dma_is_enabled(&engine->dma) &&
             vtd_fault_record(&engine->registers, fault, &message))
                 engine->stats.faults++;
-        (void)pthread_mutex_unlock(&frontend->lock);
+        vtd_frontend_unlock(frontend);
         vtd_guest_deliver(&engine->guest, &message);
 }
 

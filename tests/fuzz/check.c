@@ -25,7 +25,11 @@ static const struct register_shape {
         uint16_t other;
         uint32_t other_written;
 } shapes[] = {
+        {VTD_REG_GCMD, WITH_IR, 0, 0, VTD_REG_GSTS, VTD_GCMD_SRTP | VTD_GCMD_SIRTP},
         {VTD_REG_GCMD, ALWAYS, 0, 0, VTD_REG_GSTS, VTD_GCMD_SRTP},
+        {VTD_REG_GSTS, WITH_IR,
+         VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE | VTD_GCMD_IRE | VTD_GCMD_SIRTP | VTD_GCMD_CFI,
+         0, 0, 0},
         {VTD_REG_GSTS, ALWAYS, VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE, 0, 0, 0},
         {VTD_REG_RTADDR, ALWAYS, 0xfffffc00, 0xfffffc00, 0, 0},
         {VTD_REG_RTADDR + 4, ALWAYS, 0xffffffff, 0xffffffff, 0, 0},

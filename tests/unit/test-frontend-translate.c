@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "vtd/state.h"
+
 #define X      UINT64_C(0x4000000000)
 #define TARGET UINT64_C(0x1000000000)
 #define FEE    UINT64_C(0xfee00000)
@@ -483,6 +485,36 @@ static void test_requests_with_and_without_pasid_are_told_apart(void **state)
         assert_int_equal(reason_of(dma, with_pasid(0)), 0x45);
 }
 
+/* In another unit, at once; a recorded fault has its address there, too. */
+static void test_a_restored_unit_translates(void **state)
+{
+        struct dma *dma = *state;
+        const struct vtd_frontend_config config = dma->guest->unit->config;
+        uint64_t root = new_table(dma);
+        uint8_t bytes[512];
+        uint64_t fault[2];
+        size_t size;
+
+        put_device(dma, RID_A, 0);
+        put_translation(dma, RID_A, 0, 1, 1, root, 0);
+        put_first_stage(dma, root, X, PAGE_4K, TARGET);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), TARGET);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X + VTD_PAGE_SIZE), FAULTED);
+        fault[0] = read64(dma->guest, VTD_REG_FRCD);
+        fault[1] = read64(dma->guest, VTD_REG_FRCD + 8);
+        assert_int_equal(fault[0], X + VTD_PAGE_SIZE);
+        assert_int_equal(fault[1] >> 63, 1);
+        assert_int_equal(vtd_frontend_save(dma->guest->unit, bytes, sizeof(bytes), &size), 0);
+        guest_configure(dma->guest, &config, 7);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), X);
+        assert_int_equal(vtd_frontend_restore(dma->guest->unit, bytes, size), 0);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), TARGET);
+        assert_int_equal(read64(dma->guest, VTD_REG_FRCD), fault[0]);
+        assert_int_equal(read64(dma->guest, VTD_REG_FRCD + 8), fault[1]);
+        run_until(dma->guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), TARGET);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -498,6 +530,7 @@ int main(void)
                 DMA_TEST(test_blocks_are_as_large_as_the_pages_and_clear_of_interrupts),
                 DMA_TEST(test_supervisor_requests_need_the_entry_and_the_page),
                 DMA_TEST(test_requests_with_and_without_pasid_are_told_apart),
+                DMA_TEST(test_a_restored_unit_translates),
         };
 
         return cmocka_run_group_tests_name("frontend-translate", tests, NULL, NULL);

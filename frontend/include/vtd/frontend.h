@@ -9,10 +9,12 @@
  *   3. forwards guest accesses to the 4 KiB register page,
  *   4. calls vtd_frontend_run() after each register write and whenever the descriptor of
  *      vtd_frontend_get_fd() is readable, until it says VTD_FRONTEND_IDLE.
+ * For snapshots and migration, vtd/state.h saves and restores what the unit holds of the guest.
  *
- * Threads: calls on one unit must not overlap, except those of vtd/dma.h; the VMM's lock around its
- * device model is enough.  Callbacks are made from inside calls on the unit: they must not call back
- * into it, nor wait for a thread that is inside a call on it.
+ * Threads: calls on one unit must not overlap, except those whose headers say so (vtd/dma.h,
+ * vtd/interrupt.h, vtd/acpi.h); the VMM's lock around its device model is enough.  Callbacks are made
+ * from inside calls on the unit: they must not call back into it, nor wait for a thread that is
+ * inside a call on it.
  *
  * Errors: 0; a positive VTD_FRONTEND_* outcome named at the function; a negative errno for the
  * unexpected.  Whatever a guest writes never makes a call fail: a guest's mistakes become VT-d
