@@ -171,9 +171,9 @@ static uint64_t translate_in_accesses(const struct setup *setup)
 
 static double time_of(side of, const struct setup *setup)
 {
-        int64_t start = now_ns();
+        int64_t start = thread_ns();
         uint64_t sum = of(setup);
-        int64_t end = now_ns();
+        int64_t end = thread_ns();
 
         if (sum == 0)
                 bench_fail("nothing comes of a side");
