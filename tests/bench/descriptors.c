@@ -55,7 +55,7 @@ static void measure(struct bench_guest *guest, const char *what, unsigned waits,
                 ratios[round] = unit[round] / bare[round];
         }
         requests = (guest->host ? guest->host->requests : 0) - requests;
-        (void)printf("descriptors %-44s %6.1f ns each (%.1f million/s), bare %.1f ns, ratio %.1f; "
+        (void)printf("descriptors %-50s %6.1f ns each (%.1f million/s), bare %.1f ns, ratio %.1f; "
                      "%.2f requests each\n",
                      what, median(unit, ROUNDS), 1e3 / median(unit, ROUNDS), median(bare, ROUNDS),
                      median(ratios, ROUNDS), (double)requests / ROUNDS / BATCH);

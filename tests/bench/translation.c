@@ -195,7 +195,7 @@ static void compare(const struct setup *setup, const char *what, side unit, side
                 bare_times[round] = time_of(bare, setup);
                 ratios[round] = times[round] / bare_times[round];
         }
-        (void)printf("translate   %-44s %6.1f ns, bare %.1f ns, ratio %.2f, %.2f reads each", what,
+        (void)printf("translate   %-50s %6.1f ns, bare %.1f ns, ratio %.2f, %.2f reads each", what,
                      median(times, ROUNDS), median(bare_times, ROUNDS), median(ratios, ROUNDS),
                      (double)reads / ROUNDS / REQUESTS);
         print_goal(median(ratios, ROUNDS), goal);

@@ -176,6 +176,11 @@ MODEL_MUTANTS = [
      "frontend/dma/dma.c",
      "        vtd_cache_clear(&dma->pasid_cache);\n        vtd_cache_clear(&dma->iotlb);\n",
      "        vtd_cache_clear(&dma->iotlb);\n"),
+    ("restore-keeps-caches", "what was cached is used after a restore",
+     "frontend/engine.c",
+     "        vtd_dma_set_mode(&engine->dma, engine->root, engine->enabled);\n",
+     "        if (engine->enabled != vtd_dma_is_enabled(&engine->dma))\n"
+     "                vtd_dma_set_mode(&engine->dma, engine->root, engine->enabled);\n"),
     ("drain-skipped", "a wait descriptor completes while an access is under way",
      "frontend/engine.c",
      "        if (!vtd_dma_is_drained(&engine->dma))\n                return VTD_ENGINE_E_DRAINING;\n",
