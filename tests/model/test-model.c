@@ -103,6 +103,8 @@ static bool act(struct model *model)
         };
         unsigned which = random_below(&model->random, 1000);
 
+        if (caches_are_full(&model->caches) && !model_invalidate_all(model))
+                return false;
         /* Without these two nothing much happens, so they do not stay off for long. */
         if (!model->enabled && random_percent(&model->random, 5))
                 return model_switch_translation(model);
@@ -187,7 +189,7 @@ static bool run(unsigned test, unsigned configuration, uint64_t seed, unsigned l
                 return false;
         good = begin(model, configuration, seed);
         while (good && done < actions) {
-                good = act(model);
+                good = act(model) && !model->failed;
                 done++;
         }
         watch_end(model);
