@@ -303,8 +303,6 @@ static bool ask(struct model *model, const struct vtd_frontend_dma_request *requ
         struct answer answer = {.result = 0};
         bool good;
 
-        if (caches_are_full(&model->caches) && !model_invalidate_all(model))
-                return false;
         list_candidates(model, request);
         if (model->candidates.overflow)
                 return model_fail(model, "too many answers are allowed");
