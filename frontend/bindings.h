@@ -98,7 +98,6 @@ struct vtd_bindings {
 };
 
 /* The binding of @rid and @pasid, or NULL. */
-struct vtd_binding *vtd_bindings_find(struct vtd_bindings *bindings, uint16_t rid, uint32_t pasid);
 const struct vtd_binding *vtd_bindings_peek(const struct vtd_bindings *bindings, uint16_t rid,
                                             uint32_t pasid);
 

@@ -450,6 +450,22 @@ static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reas
         }
 }
 
+/*
+ * An Invalidate was refused.  What was to be attached after it is looked at again once the table has
+ * been blocked: it may have become something else, and it must not come to what is cached there.
+ */
+static void invalidate_refused(struct vtd_engine *engine, const struct vtd_refusal *refusal)
+{
+        uint64_t table = engine->request.invalidate.table;
+
+        warn_of_refusal(engine, "to invalidate table", table, refusal);
+        if (engine->attach_due) {
+                engine->attach_due = false;
+                vtd_bindings_postpone(&engine->bindings, engine->asked);
+        }
+        block_table(engine, table, refusal->reason);
+}
+
 static int collect(struct vtd_engine *engine)
 {
         struct vtd_reply reply;
@@ -464,13 +480,10 @@ static int collect(struct vtd_engine *engine)
         engine->outstanding = false;
         if (reply.refused)
                 *engine->refusal = reply.refusal;
-        if (engine->request.type == VTD_REQUEST_ATTACH) {
+        if (engine->request.type == VTD_REQUEST_ATTACH)
                 attach_answered(engine, &reply);
-        } else if (reply.refused) {
-                warn_of_refusal(engine, "to invalidate table", engine->request.invalidate.table,
-                                &reply.refusal);
-                block_table(engine, engine->request.invalidate.table, reply.refusal.reason);
-        }
+        else if (reply.refused)
+                invalidate_refused(engine, &reply.refusal);
         return TURN_AGAIN;
 }
 

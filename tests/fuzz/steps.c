@@ -281,6 +281,33 @@ void fuzz_step_entry(struct fuzz_unit *fuzz, const struct fuzz_step *step)
         }
 }
 
+void fuzz_step_spread(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        unsigned count = step->b % 128u;
+
+        for (unsigned i = 0; i < count; i++) {
+                unsigned table = (step->c + (step->d & 1) * i) % FUZZ_TABLES_COUNT;
+
+                fuzz_put64(fuzz, fuzz_directory_gpa(step->a) + i * 8u,
+                           (FUZZ_TABLES + table * VTD_PAGE_SIZE) | 1);
+        }
+}
+
+void fuzz_step_fill(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        uint64_t table = FUZZ_TABLES + step->a % FUZZ_TABLES_COUNT * VTD_PAGE_SIZE;
+        uint64_t type = step->c & 1 ? 0x49 : step->c & 2 ? 0x109 : 0;
+
+        for (unsigned i = step->b & 63; i < 64 && i <= (step->b >> 6 & 63u); i++) {
+                uint64_t root = (step->d + (step->d >> 4 & 1) * i) & (FUZZ_ROOTS - 1);
+
+                fuzz_put64(fuzz, table + i * 64u + 8, step->c >> 2 & 3);
+                fuzz_put64(fuzz, table + i * 64u + 16,
+                           step->c & 1 ? FUZZ_FIRST_STAGE + root * VTD_PAGE_SIZE : 0);
+                fuzz_put64(fuzz, table + i * 64u, type);
+        }
+}
+
 void fuzz_begin_enabled(struct fuzz_unit *fuzz, const struct fuzz_step *scene)
 {
         const struct fuzz_step entry = {.a = 0};

@@ -7,6 +7,7 @@
 
 #include "shared/checked.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/expect.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool is_memory(uint64_t gpa, size_t size)
@@ -395,6 +396,8 @@ void fuzz_unit_play(const uint8_t *data, size_t size,
                 operations[step.operation % count](fuzz, &step);
                 check(fuzz);
         }
+        fuzz_check_outcome(fuzz);
+        check(fuzz);
         fuzz->unit = vtd_frontend_free(fuzz->unit);
         free(fuzz->memory);
         free(fuzz);

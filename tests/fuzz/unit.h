@@ -27,7 +27,8 @@
 #define FUZZ_TABLES_COUNT  6u
 #define FUZZ_QUEUE         UINT64_C(0x10000) /* two pages */
 #define FUZZ_STATUS        UINT64_C(0x12000)
-#define FUZZ_FIRST_STAGE   UINT64_C(0x20000) /* roots; nothing reads them here */
+#define FUZZ_FIRST_STAGE   UINT64_C(0x20000) /* roots, which nothing reads here */
+#define FUZZ_ROOTS         16u
 
 #define FUZZ_DEVICES 6u
 
@@ -77,7 +78,7 @@ typedef void (*fuzz_operation)(struct fuzz_unit *fuzz, const struct fuzz_step *s
 /*
  * Runs the program in @data on a new unit: the scene (record 0) chooses what the guest is offered and
  * what the broker grants; @begin sets up what a target begins with; each step is one
- * of the @count @operations.
+ * of the @count @operations.  In the end, expect.h.
  */
 void fuzz_unit_play(const uint8_t *data, size_t size,
                     void (*begin)(struct fuzz_unit *fuzz, const struct fuzz_step *scene),
