@@ -8,9 +8,6 @@
  * with MapMemory and UnmapMemory, each as fast as it is answered.  Each VM's client and worker have
  * one processor to themselves; then, for information, all four share one.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,14 +20,14 @@
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "tests/bench/bench-vm.h"
+#include "tests/bench/measure.h"
 #include "tests/system/broker-run.h"
 #include "tests/system/raw-client.h"
 
 /* Rounds of each kind, and round trips in each: half a second for each line. */
-#define ROUNDS       41u
-#define SAMPLES      400u
-#define GUEST_MEMORY (UINT64_C(4) << 20)
-#define ROOT_TABLE   UINT64_C(0x1000)
+#define ROUNDS  41u
+#define SAMPLES 400u
 
 /* More than a flood takes to begin or to end under load. */
 #define TURN_MS 5000u
@@ -60,26 +57,11 @@ struct vm {
         pid_t worker;
 };
 
-static int64_t now_ns(void)
-{
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void pause_us(long microseconds)
 {
         const struct timespec pause = {.tv_nsec = microseconds * 1000};
 
         (void)nanosleep(&pause, NULL);
-}
-
-static int compare(const void *a, const void *b)
-{
-        double x = *(const double *)a, y = *(const double *)b;
-
-        return x < y ? -1 : x > y;
 }
 
 /* Of @count sorted values, the one that @part of them (0 to 1) do not exceed. */
@@ -92,21 +74,6 @@ static int fail(const char *what)
 {
         (void)fprintf(stderr, "vtd-bench-neighbour: %s\n", what);
         return -1;
-}
-
-static int pin(pid_t pid, unsigned processor)
-{
-        cpu_set_t set;
-
-        CPU_ZERO(&set);
-        CPU_SET(processor, &set);
-        return sched_setaffinity(pid, sizeof(set), &set) == 0 ? 0 : fail("cannot pin a process");
-}
-
-static int served(struct raw_client *client, struct vtd_request *request, int fd,
-                  struct vtd_reply *reply)
-{
-        return raw_call(client, request, fd, reply) == RAW_ANSWERED && !reply->refused ? 0 : -1;
 }
 
 /* The worker that has come with this VM: none of those in @known. */
@@ -126,33 +93,15 @@ static int find_worker(const struct broker_run *run, pid_t known, pid_t *worker)
 
 static int begin_vm(struct vm *vm, const struct broker_run *run, const char *tenant, pid_t known)
 {
-        struct vtd_request plug = {.type = VTD_REQUEST_PLUG_DEVICE,
-                                   .plug_device = {.name = {"edu0"}}};
-        struct vtd_request map = {.type = VTD_REQUEST_MAP_MEMORY,
-                                  .map_memory = {.size = GUEST_MEMORY}};
-        struct vtd_request attach = {.type = VTD_REQUEST_ATTACH,
-                                     .attach = {.mode = VTD_ATTACH_FIRST_STAGE,
-                                                .root = ROOT_TABLE,
-                                                .address_width = 48}};
         struct vtd_reply reply;
         char path[128];
 
         broker_run_socket_path(run, tenant, path, sizeof(path));
-        vm->memory = memfd_create("bench", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (vm->memory < 0 || ftruncate(vm->memory, (off_t)GUEST_MEMORY) < 0 ||
-            fcntl(vm->memory, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
-                return fail("no guest memory");
         if (raw_connect(&vm->client, path) != 0 || raw_hello(&vm->client, &reply) != RAW_ANSWERED ||
             reply.refused)
                 return fail("Hello is not answered");
-        if (served(&vm->client, &plug, -1, &reply) < 0)
-                return fail("PlugDevice failed");
-        attach.attach.device = reply.plug_device.device;
-        if (served(&vm->client, &map, vm->memory, &reply) < 0)
-                return fail("MapMemory failed");
-        if (served(&vm->client, &attach, -1, &reply) < 0)
-                return fail("Attach failed");
-        vm->table = reply.attach.table;
+        if (bench_vm_begin(&vm->client, &vm->table, &vm->memory) < 0)
+                return -1;
         return find_worker(run, known, &vm->worker);
 }
 
@@ -175,7 +124,7 @@ static int flood_invalidate(struct vm *vm)
         for (size_t i = 0; i < VTD_LIMIT_INVALIDATE_ENTRIES; i++)
                 request.invalidate.entries[i] = (struct vtd_invalidate_entry){
                         .address = UINT64_C(0x10000000) + i * UINT64_C(8192), .pages = 1};
-        return served(&vm->client, &request, -1, &reply);
+        return bench_vm_call(&vm->client, &request, -1, &reply);
 }
 
 static int flood_map(struct vm *vm)
@@ -185,10 +134,10 @@ static int flood_map(struct vm *vm)
         struct vtd_request unmap = {.type = VTD_REQUEST_UNMAP_MEMORY};
         struct vtd_reply reply;
 
-        if (served(&vm->client, &map, vm->memory, &reply) < 0)
+        if (bench_vm_call(&vm->client, &map, vm->memory, &reply) < 0)
                 return -1;
         unmap.unmap_memory.mapping = reply.map_memory.mapping;
-        return served(&vm->client, &unmap, -1, &reply);
+        return bench_vm_call(&vm->client, &unmap, -1, &reply);
 }
 
 static void run_flood(struct vm *vm, struct flood_state *state)
@@ -240,7 +189,7 @@ static int sample(struct vm *vm, double *microseconds)
 
                 request.invalidate.entries[0] = (struct vtd_invalidate_entry){
                         .address = UINT64_C(0x10000000) + i * UINT64_C(4096), .pages = 1};
-                if (served(&vm->client, &request, -1, &reply) < 0)
+                if (bench_vm_call(&vm->client, &request, -1, &reply) < 0)
                         return fail("Invalidate failed");
                 microseconds[i] = (double)(now_ns() - start) / 1e3;
         }
@@ -272,8 +221,8 @@ static int measure(struct vm *quiet, struct flood_state *state, enum flood flood
         if (result == 0 && answers == 0)
                 result = fail("there was no flood");
         if (result == 0) {
-                qsort(alone, count, sizeof(*alone), compare);
-                qsort(beside, count, sizeof(*beside), compare);
+                qsort(alone, count, sizeof(*alone), compare_doubles);
+                qsort(beside, count, sizeof(*beside), compare_doubles);
                 ratio = quantile(beside, count, 0.5) / quantile(alone, count, 0.5);
                 (void)printf(
                         "neighbour   %s, %s: median %.2f us alone, %.2f us beside %lu of them, "
@@ -282,7 +231,7 @@ static int measure(struct vm *quiet, struct flood_state *state, enum flood flood
                         quantile(alone, count, 0.5), quantile(beside, count, 0.5), answers,
                         quantile(alone, count, 0.99), quantile(beside, count, 0.99), ratio);
                 if (goal)
-                        (void)printf("  (goal < %g: %s)\n", GOAL, ratio < GOAL ? "met" : "NOT MET");
+                        print_goal(ratio, GOAL);
                 else
                         (void)printf("  (for information)\n");
         }
@@ -293,9 +242,11 @@ static int measure(struct vm *quiet, struct flood_state *state, enum flood flood
 
 static int place(const struct vm *quiet, const struct vm *noisy, pid_t flooder, unsigned processor)
 {
-        if (pin(0, 0) < 0 || pin(quiet->worker, 0) < 0)
+        if (bench_vm_pin(0, 0) < 0 || bench_vm_pin(quiet->worker, 0) < 0)
                 return -1;
-        return pin(flooder, processor) < 0 || pin(noisy->worker, processor) < 0 ? -1 : 0;
+        return bench_vm_pin(flooder, processor) < 0 || bench_vm_pin(noisy->worker, processor) < 0
+                       ? -1
+                       : 0;
 }
 
 static int measure_all(struct vm *quiet, const struct vm *noisy, struct flood_state *state,
