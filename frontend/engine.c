@@ -528,11 +528,31 @@ static bool is_command_wanted(const struct vtd_engine *engine)
                wanted_interrupts(engine) != atomic_load(&engine->interrupts);
 }
 
-/* The VMM is to be told of these entries; without the capability there are none. */
+/*
+ * Requests that were answered by these entries as they were are to be drained, and the VMM told; by
+ * one range that covers all of which it was not told yet.  Without the capability there is nothing.
+ */
 static void change_interrupts(struct vtd_engine *engine, uint32_t first, uint32_t count)
 {
-        if (engine->capabilities.ecap & VTD_ECAP_IR)
-                engine->output.change = (struct vtd_interrupt_change){first, count};
+        struct vtd_interrupt_change *change = &engine->interrupt_change;
+        uint32_t end = first + count;
+
+        if (!(engine->capabilities.ecap & VTD_ECAP_IR))
+                return;
+        if (change->count > 0) {
+                end = change->first + change->count > end ? change->first + change->count : end;
+                first = change->first < first ? change->first : first;
+        }
+        *change = (struct vtd_interrupt_change){first, end - first};
+        vtd_dma_need_drain(&engine->dma);
+}
+
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
+{
+        struct vtd_interrupt_change change = engine->interrupt_change;
+
+        engine->interrupt_change.count = 0;
+        return change;
 }
 
 /* The whole of it changes in one step: no request sees a new table with an old mode. */
@@ -570,15 +590,20 @@ static void start_command(struct vtd_engine *engine)
         }
 }
 
+static bool has_news(const struct vtd_engine *engine)
+{
+        return vtd_dma_has_news(&engine->dma) || engine->interrupt_change.count > 0;
+}
+
 /*
  * To be done before a guest may take anything for completed: no access makes use of what was
- * invalidated any more, and who keeps translations has forgotten them.
+ * invalidated any more, and who keeps translations or interrupts has forgotten them.
  */
 static int settle_dma(struct vtd_engine *engine)
 {
         if (!vtd_dma_is_drained(&engine->dma))
                 return VTD_ENGINE_E_DRAINING;
-        return vtd_dma_has_news(&engine->dma) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
+        return has_news(engine) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
 }
 
 static int finish_command(struct vtd_engine *engine)
@@ -731,7 +756,7 @@ static int rest(struct vtd_engine *engine)
                 engine->flush_due = true;
                 return TURN_AGAIN;
         }
-        if (engine->settle_due || vtd_dma_has_news(&engine->dma))
+        if (engine->settle_due || has_news(engine))
                 r = settle_dma(engine);
         if (r != TURN_AGAIN)
                 return r;
@@ -797,11 +822,19 @@ static int take_turn(struct vtd_engine *engine, unsigned *budget)
         return TURN_AGAIN;
 }
 
+struct vtd_engine_output vtd_engine_take_output(struct vtd_engine *engine)
+{
+        struct vtd_engine_output output = engine->output;
+
+        engine->output = (struct vtd_engine_output){.broker_lost = false};
+        return output;
+}
+
 static bool has_output(const struct vtd_engine *engine)
 {
         const struct vtd_engine_output *output = &engine->output;
 
-        return output->fault.due || output->invalidation.due || output->change.count > 0;
+        return output->fault.due || output->invalidation.due || output->broker_lost;
 }
 
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)

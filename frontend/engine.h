@@ -20,7 +20,8 @@
  * For emulated devices (dma/) an invalidation is executed when its descriptor is fetched, and a
  * command when it is started.  Before a command is finished, a wait descriptor executed or a queue
  * error raised, the accesses under way are drained and watches told; so they are when there is nothing
- * else to do, if there are watches to tell or the unit was reset.
+ * else to do, if there are watches to tell or the unit was reset.  The same holds for who keeps entries
+ * of the interrupt remapping table, of which this unit itself keeps none.
  */
 #ifndef VTD_FRONTEND_ENGINE_H
 #define VTD_FRONTEND_ENGINE_H
@@ -53,8 +54,7 @@ struct vtd_decision {
 /* What the caller is to deliver, with no lock held. */
 struct vtd_engine_output {
         struct vtd_message fault, invalidation; /* events of the unit */
-        struct vtd_interrupt_change change;     /* which the VMM is to be told of */
-        bool broker_lost;                       /* which it is to be told as well */
+        bool broker_lost;                       /* which the VMM is to be told */
 };
 
 struct vtd_engine {
@@ -74,6 +74,7 @@ struct vtd_engine {
         bool command_set_interrupt_table;
         /* VTD_INTERRUPTS_*, as in force; other threads read it at any time. */
         _Atomic uint64_t interrupts;
+        struct vtd_interrupt_change interrupt_change; /* which the VMM is to be told of */
         struct vtd_engine_output output;
 
         bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
@@ -132,25 +133,24 @@ void vtd_engine_reset(struct vtd_engine *engine);
 /* Results of running that are the caller's to deal with: apart from those of vtd_frontend_run(). */
 enum {
         VTD_ENGINE_E_DRAINING = 0x100, /* accesses are under way that must end first */
-        VTD_ENGINE_E_NEWS,             /* vtd_dma_tell() is to be called, with no lock held */
-        VTD_ENGINE_E_OUTPUT,           /* the same for what vtd_engine_take_output() returns */
+        VTD_ENGINE_E_NEWS,             /* somebody is to be told, with no lock held */
+        VTD_ENGINE_E_OUTPUT,           /* there is output, and more to do */
 };
 
 /*
  * See vtd_frontend_run(), whose results it returns besides the above; *@budget is what is left of it.
- * Nothing is done that a guest could take for its change being carried out before the caller has
- * told of it and calls again.  Whatever is returned, there may be output.
+ * Whatever is returned, there may be output.
  */
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
 
-/* What is to be delivered after any of the functions here, and is forgotten in the engine. */
-static inline struct vtd_engine_output vtd_engine_take_output(struct vtd_engine *engine)
-{
-        struct vtd_engine_output output = engine->output;
+/*
+ * With VTD_ENGINE_E_NEWS: the interrupts of which the VMM is to be told, besides what vtd_dma_tell()
+ * does; they are forgotten here.
+ */
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine);
 
-        engine->output = (struct vtd_engine_output){.change = {.count = 0}};
-        return output;
-}
+/* What is to be delivered after any of the functions here; it is forgotten here, too. */
+struct vtd_engine_output vtd_engine_take_output(struct vtd_engine *engine);
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);

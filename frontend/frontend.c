@@ -76,7 +76,7 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
                 return r;
         }
         vtd_engine_reset(&frontend->engine);
-        (void)vtd_engine_take_output(&frontend->engine); /* nobody knows of what was before */
+        (void)vtd_engine_take_change(&frontend->engine); /* nobody knows of what was before */
         *out = frontend;
         return 0;
 }
@@ -226,16 +226,12 @@ int vtd_frontend_connect(struct vtd_frontend *frontend, const char *path,
  */
 static void deliver(struct vtd_frontend *frontend, const struct vtd_engine_output *output)
 {
-        const struct vtd_interrupt_change *change = &output->change;
         const struct vtd_guest *guest = &frontend->engine.guest;
 
         vtd_guest_deliver(guest, &output->fault);
         vtd_guest_deliver(guest, &output->invalidation);
         if (output->broker_lost && guest->callbacks.broker_lost)
                 guest->callbacks.broker_lost(guest->opaque);
-        if (change->count > 0 && frontend->interrupts_changed)
-                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
-                                             change->count);
 }
 
 /*
@@ -442,26 +438,40 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
         deliver(frontend, &output);
 }
 
+/* Watches, and the VMM of what it has kept of interrupts. */
+static void tell(struct vtd_frontend *frontend, const struct vtd_interrupt_change *change)
+{
+        vtd_dma_tell(&frontend->engine.dma);
+        if (change->count > 0 && frontend->interrupts_changed)
+                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
+                                             change->count);
+}
+
 /*
  * Watches are told without the lock, because whoever is told may wait for a thread that has a fault
- * to record.  That thread may also be what a drain waits for: a caller that tries again at once must
- * not keep it from the lock.  Each output was set off by what took from the budget, or by the last
- * command.
+ * to record, or have one itself.  That thread may also be what a drain waits for: a caller that tries
+ * again at once must not keep it from the lock.  Each output was set off by what took from the budget,
+ * or by the last command.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
+        struct vtd_interrupt_change change;
         struct vtd_engine_output output;
         int r;
 
-        do {
+        for (;;) {
                 vtd_frontend_lock(frontend);
                 r = vtd_engine_run(&frontend->engine, &budget);
+                if (r == VTD_ENGINE_E_NEWS)
+                        change = vtd_engine_take_change(&frontend->engine);
                 output = vtd_engine_take_output(&frontend->engine);
                 vtd_frontend_unlock(frontend);
                 deliver(frontend, &output);
                 if (r == VTD_ENGINE_E_NEWS)
-                        vtd_dma_tell(&frontend->engine.dma);
-        } while (r == VTD_ENGINE_E_NEWS || r == VTD_ENGINE_E_OUTPUT);
+                        tell(frontend, &change);
+                else if (r != VTD_ENGINE_E_OUTPUT)
+                        break;
+        }
         if (r != VTD_ENGINE_E_DRAINING)
                 return r;
         (void)sched_yield();
@@ -485,16 +495,12 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
 
 void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state)
 {
-        struct vtd_engine_output output;
-
         vtd_frontend_lock(frontend);
         if (state)
                 vtd_engine_restore(&frontend->engine, state);
         else
                 vtd_engine_reset(&frontend->engine);
-        output = vtd_engine_take_output(&frontend->engine);
         vtd_frontend_unlock(frontend);
-        deliver(frontend, &output);
 }
 
 void vtd_frontend_reset(struct vtd_frontend *frontend)

@@ -88,30 +88,12 @@ struct translation {
         struct vtd_dma *dma;
         const struct vtd_frontend_dma_request *request;
         uint64_t before; /* what is kept must not be older than an invalidation: see cache.h */
-        struct vtd_fault *fault;
+        struct vtd_dma_fault *fault;
 };
-
-static enum vtd_fault_access access_of(const struct vtd_frontend_dma_request *request)
-{
-        if (request->access == READ_WRITE)
-                return VTD_FAULT_ATOMIC;
-        return request->access == VTD_FRONTEND_DMA_READ ? VTD_FAULT_READ : VTD_FAULT_WRITE;
-}
 
 static int block(const struct translation *translation, enum vtd_fault_reason reason, bool fpd)
 {
-        const struct vtd_frontend_dma_request *request = translation->request;
-
-        *translation->fault = (struct vtd_fault){
-                .reason = reason,
-                .fpd = fpd,
-                .rid = request->rid,
-                .with_pasid = request->with_pasid,
-                .pasid = request->with_pasid ? request->pasid : 0,
-                .privileged = request->privileged,
-                .address = request->address,
-                .access = access_of(request),
-        };
+        *translation->fault = (struct vtd_dma_fault){.reason = reason, .fpd = fpd};
         return VTD_FRONTEND_FAULTED;
 }
 
@@ -260,7 +242,7 @@ static int follow_tables(const struct translation *translation,
 
 int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
                       const struct vtd_frontend_dma_request *request,
-                      struct vtd_frontend_dma_translation *result, struct vtd_fault *fault)
+                      struct vtd_frontend_dma_translation *result, struct vtd_dma_fault *fault)
 {
         /* Taken before anything else is read. */
         const struct translation translation = {dma, request, vtd_cache_now(&dma->iotlb), fault};

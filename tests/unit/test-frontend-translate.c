@@ -387,6 +387,26 @@ static void test_faults_raise_the_event_and_are_counted(void **state)
         assert_int_equal(dma->guest->messages, messages + 2);
 }
 
+static void reset_unit(struct guest *guest, uint64_t gpa)
+{
+        (void)gpa;
+        guest->after_read = NULL;
+        vtd_frontend_reset(guest->unit);
+}
+
+/* A request that was under way when the unit was reset leaves nothing in the new registers. */
+static void test_a_reset_takes_the_faults_of_earlier_requests_along(void **state)
+{
+        struct dma *dma = *state;
+        const struct vtd_frontend_dma_request request = plain();
+
+        dma->guest->after_read = reset_unit;
+        assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
+        assert_null(dma->guest->after_read);
+        assert_int_equal(read32(dma->guest, VTD_REG_FSTS), 0);
+        assert_int_equal(read64(dma->guest, VTD_REG_FRCD + 8), 0);
+}
+
 static void expect_block(struct dma *dma, const struct vtd_frontend_dma_request *request,
                          uint64_t translated, uint64_t size)
 {
@@ -538,6 +558,7 @@ int main(void)
                 DMA_TEST(test_entries_are_judged_on_the_way),
                 DMA_TEST(test_records_say_what_was_asked),
                 DMA_TEST(test_faults_raise_the_event_and_are_counted),
+                DMA_TEST(test_a_reset_takes_the_faults_of_earlier_requests_along),
                 DMA_TEST(test_blocks_are_as_large_as_the_pages_and_clear_of_interrupts),
                 DMA_TEST(test_supervisor_requests_need_the_entry_and_the_page),
                 DMA_TEST(test_requests_with_and_without_pasid_are_told_apart),
