@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 
-from proofs import FAULTS, PROOFS
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+from proofs import FAULTS, PROOFS  # pylint: disable=wrong-import-position
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = os.path.join(ROOT, "build", "prove")
