@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How many VMs of a tenant there may be: by their number and by the totals of its policy, where each
- * VM counts with its whole limit.  One too many is closed without an answer and audited with the
- * line that decides; when a VM has ended, another may come.
+ * VM counts with its whole limit; whose they may be; and how many may say nothing.  One too many is
+ * closed without an answer and audited with the line that decides; when a VM has ended, another may
+ * come.
  */
 #include "tests/unit/unit.h"
 
@@ -13,18 +14,24 @@
 #include <unistd.h>
 
 #include "shared/checked.h"
+#include "shared/limits.h"
 #include "tests/system/broker-run.h"
 #include "tests/system/raw-client.h"
 
-/* Two VMs are possible by each total, three by their number. */
-static const struct tenant {
+struct tenant {
         const char *name;
-        const char *rule;
-} tenants[] = {
-        {"memory", "total-memory = 5MiB"},
-        {"tables", "total-first-stage-tables = 9"},
-        {"pasids", "total-pasids = 11"},
+        const char *rule; /* which stands on line RULE_LINE */
 };
+
+/* Two VMs are possible by each total, three by their number. */
+static const struct tenant tenants[] = {
+        {"memory", "total-memory = 5MiB\nvms = 3"},
+        {"tables", "total-first-stage-tables = 9\nvms = 3"},
+        {"pasids", "total-pasids = 11\nvms = 3"},
+};
+
+/* Many VMs, of which each says nothing. */
+static const struct tenant silent = {"silent", "vms = 40"};
 
 /* Nobody has these; the uid is everybody's here. */
 static const struct tenant strangers[] = {
@@ -36,7 +43,6 @@ static const char policy_text[] = "format = 1\n"
                                   "[tenant]\n"
                                   "name = %s\n"
                                   "uid = %u\n"
-                                  "vms = 3\n"
                                   "%s\n"
                                   "[vm]\n"
                                   "memory = 2MiB\n"
@@ -44,7 +50,7 @@ static const char policy_text[] = "format = 1\n"
                                   "pasids = 4\n"
                                   "modes = first-stage\n";
 
-#define RULE_LINE 6u
+#define RULE_LINE 5u
 
 static void add_policies(struct broker_run *run, const struct tenant *array, size_t count)
 {
@@ -69,6 +75,7 @@ static int set_up(void **state)
         assert_int_equal(broker_run_prepare(run), 0);
         add_policies(run, tenants, VTD_ARRAY_SIZE(tenants));
         add_policies(run, strangers, VTD_ARRAY_SIZE(strangers));
+        add_policies(run, &silent, 1);
         assert_int_equal(broker_run_start(run, &config), 0);
         *state = run;
         return 0;
@@ -155,12 +162,52 @@ static void test_group_and_label_are_asked_for(void **state)
                 assert_false(audit_is(run->lines[i], "event", "worker-started"));
 }
 
+/* The most workers of the silent tenant that there were at a time, by the audit lines so far. */
+static unsigned most_silent(const struct broker_run *run)
+{
+        unsigned now = 0, most = 0;
+
+        for (size_t i = 0; i < run->n_lines; i++) {
+                if (!audit_is(run->lines[i], "tenant", silent.name))
+                        continue;
+                if (audit_is(run->lines[i], "event", "worker-started"))
+                        now++;
+                else if (audit_is(run->lines[i], "event", "worker-ended"))
+                        now--;
+                most = now > most ? now : most;
+        }
+        return most;
+}
+
+/* Half of the places is what one tenant gets; others come in meanwhile. */
+static void test_the_silent_leave_room(void **state)
+{
+        struct raw_client flood[40], other;
+        struct broker_run *run = *state;
+        char path[128];
+
+        broker_run_socket_path(run, silent.name, path, sizeof(path));
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(flood); i++)
+                assert_int_equal(raw_connect(&flood[i], path), 0);
+        for (unsigned tries = 0; tries < 100 && most_silent(run) < VTD_LIMIT_GREETING / 2; tries++)
+                broker_run_read_audit(run, 100);
+        assert_true(connects(run, "memory", &other));
+        raw_close(&other);
+        /* Those that were slow to start, if there are any. */
+        for (unsigned turns = 0; turns < 5; turns++)
+                broker_run_read_audit(run, 100);
+        assert_int_equal(most_silent(run), VTD_LIMIT_GREETING / 2);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(flood); i++)
+                raw_close(&flood[i]);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_totals_bound_the_vms, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_group_and_label_are_asked_for, set_up,
                                                 tear_down),
+                cmocka_unit_test_setup_teardown(test_the_silent_leave_room, set_up, tear_down),
         };
 
         return cmocka_run_group_tests_name("admission", tests, NULL, NULL);
