@@ -75,8 +75,6 @@ static struct fuzz_expected judge(const struct vtd_frontend_config *config, cons
 {
         unsigned type = entry[0] >> 6 & 7, mode = entry[2] >> 2 & 3;
 
-        if (is_reserved(config, entry))
-                return blocked;
         if (type == 4)
                 return (struct fuzz_expected){.mode = VTD_ATTACH_PASSTHROUGH};
         if (type != 1 || !config->first_stage || mode > 1 ||
@@ -92,23 +90,32 @@ static struct fuzz_expected judge(const struct vtd_frontend_config *config, cons
         };
 }
 
+bool fuzz_find_entry(const struct fuzz_unit *fuzz, uint16_t rid, bool with_pasid, uint32_t pasid,
+                     uint64_t *entry)
+{
+        uint64_t context[4], table;
+
+        if ((vtd_frontend_read(fuzz->unit, VTD_REG_RTADDR, 8) >> 10 & 3) != 1 ||
+            !load_context(fuzz, rid, context) || (with_pasid && !(context[0] & 8)))
+                return false;
+        if (!with_pasid)
+                pasid = context[1] & 0xfffff;
+        return load_table(fuzz, context, pasid, &table) &&
+               load(fuzz, table + (pasid & 63) * 64u, entry, 8) &&
+               !is_reserved(&fuzz->config, entry);
+}
+
 struct fuzz_expected fuzz_expect(const struct fuzz_unit *fuzz, uint16_t rid, bool with_pasid,
                                  uint32_t pasid)
 {
-        uint64_t context[4], entry[8], table;
+        uint64_t entry[8];
 
         if (!(vtd_frontend_read(fuzz->unit, VTD_REG_GSTS, 4) & VTD_GCMD_TE)) {
                 if (with_pasid || !(fuzz->broker->modes & 2))
                         return blocked;
                 return (struct fuzz_expected){.mode = VTD_ATTACH_PASSTHROUGH};
         }
-        if ((vtd_frontend_read(fuzz->unit, VTD_REG_RTADDR, 8) >> 10 & 3) != 1 ||
-            !load_context(fuzz, rid, context) || (with_pasid && !(context[0] & 8)))
-                return blocked;
-        if (!with_pasid)
-                pasid = context[1] & 0xfffff;
-        if (!load_table(fuzz, context, pasid, &table) ||
-            !load(fuzz, table + (pasid & 63) * 64u, entry, 8))
+        if (!fuzz_find_entry(fuzz, rid, with_pasid, pasid, entry))
                 return blocked;
         return judge(&fuzz->config, entry);
 }

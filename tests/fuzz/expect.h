@@ -15,6 +15,14 @@ struct fuzz_expected {
         uint32_t address_width, flags;
 };
 
+/*
+ * Finds the PASID-table entry of requests of @rid with @pasid, or unless @with_pasid without one.
+ * Returns true with *@entry, eight quadwords, when it is present and has no reserved bits; what it
+ * asks for may still be impossible.
+ */
+bool fuzz_find_entry(const struct fuzz_unit *fuzz, uint16_t rid, bool with_pasid, uint32_t pasid,
+                     uint64_t *entry);
+
 /* What requests of @rid with @pasid, or unless @with_pasid without one, are to be bound to. */
 struct fuzz_expected fuzz_expect(const struct fuzz_unit *fuzz, uint16_t rid, bool with_pasid,
                                  uint32_t pasid);

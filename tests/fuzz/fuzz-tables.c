@@ -22,21 +22,9 @@ static void announce(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 }
 
 static const fuzz_operation operations[] = {
-        fuzz_step_entry,
-        fuzz_step_entry,
-        fuzz_step_entry,
-        fuzz_step_store,
-        fuzz_step_store_later,
-        announce,
-        announce,
-        fuzz_step_run,
-        fuzz_step_run,
-        fuzz_step_command,
-        fuzz_step_broker,
-        fuzz_step_vmm,
-        fuzz_step_spread,
-        fuzz_step_fill,
-        fuzz_step_descriptor,
+        fuzz_step_entry,  fuzz_step_entry, fuzz_step_entry,  fuzz_step_store, fuzz_step_store_later,
+        announce,         announce,        fuzz_step_run,    fuzz_step_run,   fuzz_step_command,
+        fuzz_step_broker, fuzz_step_vmm,   fuzz_step_spread, fuzz_step_fill,  fuzz_step_descriptor,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
