@@ -276,11 +276,11 @@ static void queue(struct fuzz_unit *fuzz, uint64_t first, uint64_t second)
 }
 
 /*
- * Has the PASID cache invalidated and of the IOTLB what @request is translated by: as little as there
- * is a descriptor for, or all of it.
+ * Queues an invalidation of what @request is translated by in the IOTLB: as little as there is a
+ * descriptor for, or all of it.
  */
-static bool invalidate(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
-                       bool all, unsigned mask)
+static void queue_iotlb(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
+                        bool all, unsigned mask)
 {
         uint64_t entry[8], domain, address = request->address & ~UINT64_C(0xfff);
         unsigned type = 0;
@@ -288,8 +288,6 @@ static bool invalidate(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_req
         if (fuzz_find_entry(fuzz, request->rid, request->with_pasid, request->pasid, entry))
                 type = entry[0] >> 6 & 7;
         domain = type != 0 ? (entry[1] & 0xffff) << 16 : 0;
-        queue(fuzz, 0x11, 0);
-        queue(fuzz, 0x37, 0);
         if (all || type == 0)
                 queue(fuzz, 0x12, 0);
         else if (type == 2)
@@ -298,9 +296,43 @@ static bool invalidate(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_req
                 queue(fuzz, 0x36 | domain | (uint64_t)request->pasid << 32, address | mask % 53u);
         else
                 queue(fuzz, 0x22 | domain, 0);
-        queue(fuzz, 0x45, 0);
+}
+
+/* Waits, with a status or without, for what was queued; false when it does not come to that. */
+static bool await(struct fuzz_unit *fuzz, bool status)
+{
+        queue(fuzz, status ? 0x25 : 0x45, status ? FUZZ_STATUS : 0);
         fuzz_write(fuzz, VTD_REG_IQT, 4, fuzz->tail);
         return settle(fuzz) && fuzz->tail == vtd_frontend_read(fuzz->unit, VTD_REG_IQH, 4);
+}
+
+/* Over accesses that are under way the wait does not complete. */
+static void step_invalidate(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        struct vtd_frontend_dma_request request = request_of(step);
+
+        if (fuzz->unit->engine.queue.descriptor_size != 32)
+                return;
+        if (step->b & 0x20)
+                queue(fuzz, 0x37, 0);
+        queue_iotlb(fuzz, &request, step->b & 0x40, step->b >> 8 & 63);
+        (void)await(fuzz, true);
+}
+
+/* Back ends that kept the page of @request forget it, if no more, when it is invalidated alone. */
+static void check_page_forgotten(struct fuzz_unit *fuzz,
+                                 const struct vtd_frontend_dma_request *request)
+{
+        queue_iotlb(fuzz, request, false, 0);
+        if (!await(fuzz, false))
+                return;
+        for (size_t i = 0; i < FUZZ_WATCHES; i++) {
+                const struct fuzz_watch *watch = &fuzz->watches[i];
+
+                for (size_t j = 0; is_watched(watch, request) && j < watch->count; j++)
+                        FUZZ_REQUIRE(request->address - watch->kept[j].address >=
+                                     watch->kept[j].size);
+        }
 }
 
 /* The other byte at @offset of the block goes by the tables where the block says, with its rights. */
@@ -327,7 +359,12 @@ static void step_translate_anew(struct fuzz_unit *fuzz, const struct fuzz_step *
         bool on, expected;
         int r;
 
-        if (!rest(fuzz) || !invalidate(fuzz, &request, step->b & 0x20, step->b >> 8 & 63))
+        if (!rest(fuzz))
+                return;
+        queue(fuzz, 0x11, 0);
+        queue(fuzz, 0x37, 0);
+        queue_iotlb(fuzz, &request, step->b & 0x20, step->b >> 8 & 63);
+        if (!await(fuzz, false))
                 return;
         check_forgotten(fuzz);
         on = vtd_frontend_read(fuzz->unit, VTD_REG_GSTS, 4) & VTD_GCMD_TE;
@@ -343,12 +380,15 @@ static void step_translate_anew(struct fuzz_unit *fuzz, const struct fuzz_step *
                 FUZZ_REQUIRE(!expected);
         }
         fuzz_end_access(fuzz, 0);
+        if (on && r == 0)
+                check_page_forgotten(fuzz, &request);
 }
 
 static const fuzz_operation operations[] = {
         put_all,
         put_all,
         step_watch,
+        step_invalidate,
         fuzz_step_entry,
         put_first_stage,
         put_first_stage,

@@ -90,7 +90,7 @@ struct fuzz_unit {
         struct fuzz_store stores[FUZZ_STORES_MAX];
 
         /* What was read last from where the queue's head stands, until it is known what it was. */
-        bool fetched;
+        bool fetched, valid;
         uint64_t words[4];
         uint64_t descriptors; /* completed, as last seen */
         size_t demands_count;
