@@ -108,7 +108,8 @@ static void step_request(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 
         if (step->b & 0x8000)
                 address = step->d;
-        request(fuzz, fuzz_rid(step->a), address, step->c & (step->b & 0x4000 ? UINT32_MAX : 0x1f));
+        request(fuzz, fuzz_rid(step->a) ^ (step->a >> 5), address,
+                step->c & (step->b & 0x4000 ? UINT32_MAX : 0x1f));
 }
 
 /* An entry as a driver writes it, with a bit flipped now and then. */

@@ -350,38 +350,94 @@ static void check_block(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_re
         FUZZ_REQUIRE(gpa == block->translated + offset);
 }
 
+/* What is to be invalidated before a translation is judged. */
+struct invalidation {
+        bool entries; /* contexts and PASID-table entries too, of which nobody may keep anything then */
+        bool all; /* the whole IOTLB, or else 2^mask pages where there is a descriptor for that */
+        unsigned mask;
+        uint64_t other; /* the byte of the block that is judged besides */
+};
+
+static void compare(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
+                    uint64_t other)
+{
+        bool on = vtd_frontend_read(fuzz->unit, VTD_REG_GSTS, 4) & VTD_GCMD_TE;
+        struct vtd_frontend_dma_translation result;
+        uint64_t gpa = 0;
+        bool expected = fuzz_expect_translation(fuzz, request, &gpa);
+        int r = translate(fuzz, fuzz_begin_access(fuzz, 0), request, &result);
+
+        fuzz_end_access(fuzz, 0);
+        if (!on) {
+                FUZZ_REQUIRE(r != 0 || result.translated == result.address);
+                return;
+        }
+        FUZZ_REQUIRE(expected == (r == 0));
+        if (r != 0)
+                return;
+        FUZZ_REQUIRE(result.translated + (request->address - result.address) == gpa);
+        check_block(fuzz, request, &result, other);
+        check_page_forgotten(fuzz, request);
+}
+
 /* After an invalidation, what was there before has no say. */
+static bool translate_anew(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
+                           const struct invalidation *invalidation)
+{
+        if (!rest(fuzz))
+                return false;
+        if (invalidation->entries) {
+                queue(fuzz, 0x11, 0);
+                queue(fuzz, 0x37, 0);
+        }
+        queue_iotlb(fuzz, request, invalidation->all, invalidation->mask);
+        if (!await(fuzz, false))
+                return false;
+        if (invalidation->entries)
+                check_forgotten(fuzz);
+        compare(fuzz, request, invalidation->other);
+        return true;
+}
+
 static void step_translate_anew(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 {
         struct vtd_frontend_dma_request request = request_of(step);
-        struct vtd_frontend_dma_translation result;
-        uint64_t gpa = 0;
-        bool on, expected;
-        int r;
+        const struct invalidation invalidation = {
+                .entries = true,
+                .all = step->b & 0x20,
+                .mask = step->b >> 8 & 63,
+                .other = step->d >> 17 ^ step->d << 9,
+        };
 
-        if (!rest(fuzz))
+        (void)translate_anew(fuzz, &request, &invalidation);
+}
+
+/*
+ * A page is mapped, used, mapped elsewhere and invalidated alone, while a back end keeps it: device
+ * a, address d, and the rest as put_all() has it.
+ */
+static void step_remap(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        struct vtd_frontend_dma_request request = {
+                .rid = fuzz_rid(step->a),
+                .with_pasid = true,
+                .pasid = step->c & 0x1ff,
+                .access = VTD_FRONTEND_DMA_READ,
+                .address = step->d,
+                .size = 1,
+        };
+        const struct invalidation first = {.entries = true, .all = true};
+        const struct invalidation second = {.mask = 0, .other = step->d << 9};
+        struct fuzz_step watch = {.a = step->a, .b = 1, .c = request.pasid}, moved = *step;
+
+        moved.c ^= 0x3f000000;
+        if (!fuzz->watches[0].used)
+                step_watch(fuzz, &watch);
+        put_all(fuzz, step);
+        if (!translate_anew(fuzz, &request, &first))
                 return;
-        queue(fuzz, 0x11, 0);
-        queue(fuzz, 0x37, 0);
-        queue_iotlb(fuzz, &request, step->b & 0x20, step->b >> 8 & 63);
-        if (!await(fuzz, false))
-                return;
-        check_forgotten(fuzz);
-        on = vtd_frontend_read(fuzz->unit, VTD_REG_GSTS, 4) & VTD_GCMD_TE;
-        expected = fuzz_expect_translation(fuzz, &request, &gpa);
-        r = translate(fuzz, fuzz_begin_access(fuzz, 0), &request, &result);
-        if (!on) {
-                FUZZ_REQUIRE(r != 0 || result.translated == result.address);
-        } else if (r == 0) {
-                FUZZ_REQUIRE(expected);
-                FUZZ_REQUIRE(result.translated + (request.address - result.address) == gpa);
-                check_block(fuzz, &request, &result, step->d >> 17 ^ step->d << 9);
-        } else {
-                FUZZ_REQUIRE(!expected);
-        }
-        fuzz_end_access(fuzz, 0);
-        if (on && r == 0)
-                check_page_forgotten(fuzz, &request);
+        put_all(fuzz, &moved);
+        (void)translate_anew(fuzz, &request, &second);
 }
 
 static const fuzz_operation operations[] = {
@@ -389,6 +445,7 @@ static const fuzz_operation operations[] = {
         put_all,
         step_watch,
         step_invalidate,
+        step_remap,
         fuzz_step_entry,
         put_first_stage,
         put_first_stage,
