@@ -531,11 +531,31 @@ static bool is_command_wanted(const struct vtd_engine *engine)
                wanted_interrupts(engine) != atomic_load(&engine->interrupts);
 }
 
-/* The VMM is to be told of these entries; without the capability there are none. */
+/*
+ * Requests that were answered by these entries as they were are to be drained, and the VMM told; by
+ * one range that covers all of which it was not told yet.  Without the capability there is nothing.
+ */
 static void change_interrupts(struct vtd_engine *engine, uint32_t first, uint32_t count)
 {
-        if (engine->capabilities.ecap & VTD_ECAP_IR)
-                engine->interrupt_change = (struct vtd_interrupt_change){first, count};
+        struct vtd_interrupt_change *change = &engine->interrupt_change;
+        uint32_t end = first + count;
+
+        if (!(engine->capabilities.ecap & VTD_ECAP_IR))
+                return;
+        if (change->count > 0) {
+                end = change->first + change->count > end ? change->first + change->count : end;
+                first = change->first < first ? change->first : first;
+        }
+        *change = (struct vtd_interrupt_change){first, end - first};
+        vtd_dma_need_drain(&engine->dma);
+}
+
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
+{
+        struct vtd_interrupt_change change = engine->interrupt_change;
+
+        engine->interrupt_change.count = 0;
+        return change;
 }
 
 /* The whole of it changes in one step: no request sees a new table with an old mode. */
@@ -573,15 +593,20 @@ static void start_command(struct vtd_engine *engine)
         }
 }
 
+static bool has_news(const struct vtd_engine *engine)
+{
+        return vtd_dma_has_news(&engine->dma) || engine->interrupt_change.count > 0;
+}
+
 /*
  * To be done before a guest may take anything for completed: no access makes use of what was
- * invalidated any more, and who keeps translations has forgotten them.
+ * invalidated any more, and who keeps translations or interrupts has forgotten them.
  */
 static int settle_dma(struct vtd_engine *engine)
 {
         if (!vtd_dma_is_drained(&engine->dma))
                 return VTD_ENGINE_E_DRAINING;
-        return vtd_dma_has_news(&engine->dma) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
+        return has_news(engine) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
 }
 
 static int finish_command(struct vtd_engine *engine)
@@ -730,21 +755,33 @@ static int execute(struct vtd_engine *engine)
         return r;
 }
 
+/* Nothing is left to do but to send and tell what no wait descriptor came for. */
+static int rest(struct vtd_engine *engine)
+{
+        int r = TURN_AGAIN;
+
+        if (engine->pending.count > 0) {
+                engine->flush_due = true;
+                return TURN_AGAIN;
+        }
+        if (engine->settle_due || has_news(engine))
+                r = settle_dma(engine);
+        if (r != TURN_AGAIN)
+                return r;
+        engine->settle_due = false;
+        return VTD_FRONTEND_IDLE;
+}
+
 /*
- * Takes the next descriptor, or, with none left, sends and tells what no wait descriptor came for.
- * Emulated devices are done with it here, once, whatever it has to wait for after.
+ * Takes the next descriptor, if there is one.  Emulated devices are done with it here, once, whatever
+ * it has to wait for after.
  */
 static int fetch(struct vtd_engine *engine, unsigned *budget)
 {
         int r;
 
-        if (!vtd_queue_is_ready(&engine->queue, &engine->registers)) {
-                if (engine->pending.count == 0)
-                        return vtd_dma_has_news(&engine->dma) ? settle_dma(engine)
-                                                              : VTD_FRONTEND_IDLE;
-                engine->flush_due = true;
-                return TURN_AGAIN;
-        }
+        if (!vtd_queue_is_ready(&engine->queue, &engine->registers))
+                return rest(engine);
         if (*budget == 0)
                 return VTD_FRONTEND_PENDING;
         --*budget;
@@ -802,9 +839,7 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned *budget)
 
         do
                 r = take_turn(engine, budget);
-        while (r == TURN_AGAIN && engine->interrupt_change.count == 0);
-        if (r == TURN_AGAIN)
-                return VTD_ENGINE_E_INTERRUPTS;
+        while (r == TURN_AGAIN);
         /* A broker that goes away while nothing is asked of it is noticed here. */
         if (r == VTD_FRONTEND_IDLE && engine->backend && !collected &&
             requests == engine->stats.requests &&
@@ -862,6 +897,7 @@ void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state
         change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
         engine->held = false;
         engine->flush_due = false;
+        engine->settle_due = true;
         engine->walking = NULL;
         engine->attach_due = false;
         engine->searching = NULL;

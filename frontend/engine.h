@@ -19,8 +19,9 @@
  *
  * For emulated devices (dma/) an invalidation is executed when its descriptor is fetched, and a
  * command when it is started.  Before a command is finished, a wait descriptor executed or a queue
- * error raised, the accesses under way are drained and watches told; watches also when there is
- * nothing else to do.
+ * error raised, the accesses under way are drained and watches told; so they are when there is nothing
+ * else to do, if there are watches to tell or the unit was reset.  The same holds for who keeps entries
+ * of the interrupt remapping table, of which this unit itself keeps none.
  */
 #ifndef VTD_FRONTEND_ENGINE_H
 #define VTD_FRONTEND_ENGINE_H
@@ -75,6 +76,7 @@ struct vtd_engine {
         bool held_error;
         enum vtd_queue_error error;
         bool flush_due;
+        bool settle_due; /* accesses are to be drained even if no guest waits: after a reset */
 
         const struct vtd_binding *walking; /* whose tables walk is reading, or NULL */
         struct vtd_walk walk;
@@ -124,25 +126,19 @@ void vtd_engine_reset(struct vtd_engine *engine);
 /* Results of running that are the caller's to deal with: apart from those of vtd_frontend_run(). */
 enum {
         VTD_ENGINE_E_DRAINING = 0x100, /* accesses are under way that must end first */
-        VTD_ENGINE_E_NEWS,             /* vtd_dma_tell() is to be called, with no lock held */
-        VTD_ENGINE_E_INTERRUPTS,       /* so is the VMM, of what vtd_engine_take_change() says */
+        VTD_ENGINE_E_NEWS,             /* somebody is to be told, with no lock held */
 };
 
 /*
  * See vtd_frontend_run(), whose results it returns besides the above; *@budget is what is left of it.
- * Nothing is done that a guest could take for its change being carried out before the caller has
- * told of it and calls again.
  */
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
 
-/* What the VMM is to be told of, which is forgotten here. */
-static inline struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
-{
-        struct vtd_interrupt_change change = engine->interrupt_change;
-
-        engine->interrupt_change.count = 0;
-        return change;
-}
+/*
+ * With VTD_ENGINE_E_NEWS: the interrupts of which the VMM is to be told, besides what vtd_dma_tell()
+ * does; they are forgotten here.
+ */
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine);
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);

@@ -418,9 +418,10 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
         vtd_frontend_unlock(frontend);
 }
 
-/* Without the lock, which the VMM's remapping of interrupts may need. */
-static void tell_of_change(struct vtd_frontend *frontend, const struct vtd_interrupt_change *change)
+/* Watches, and the VMM of what it has kept of interrupts. */
+static void tell(struct vtd_frontend *frontend, const struct vtd_interrupt_change *change)
 {
+        vtd_dma_tell(&frontend->engine.dma);
         if (change->count > 0 && frontend->interrupts_changed)
                 frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
                                              change->count);
@@ -428,24 +429,24 @@ static void tell_of_change(struct vtd_frontend *frontend, const struct vtd_inter
 
 /*
  * Watches are told without the lock, because whoever is told may wait for a thread that has a fault
- * to record.  That thread may also be what a drain waits for: a caller that tries again at once must
- * not keep it from the lock.  Each change of interrupts was set off by a descriptor, which took from
- * the budget, or by the last command.
+ * to record, or have one itself.  That thread may also be what a drain waits for: a caller that tries
+ * again at once must not keep it from the lock.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
         struct vtd_interrupt_change change;
         int r;
 
-        do {
+        for (;;) {
                 vtd_frontend_lock(frontend);
                 r = vtd_engine_run(&frontend->engine, &budget);
-                change = vtd_engine_take_change(&frontend->engine);
-                vtd_frontend_unlock(frontend);
-                tell_of_change(frontend, &change);
                 if (r == VTD_ENGINE_E_NEWS)
-                        vtd_dma_tell(&frontend->engine.dma);
-        } while (r == VTD_ENGINE_E_NEWS || r == VTD_ENGINE_E_INTERRUPTS);
+                        change = vtd_engine_take_change(&frontend->engine);
+                vtd_frontend_unlock(frontend);
+                if (r != VTD_ENGINE_E_NEWS)
+                        break;
+                tell(frontend, &change);
+        }
         if (r != VTD_ENGINE_E_DRAINING)
                 return r;
         (void)sched_yield();
@@ -469,16 +470,12 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
 
 void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state)
 {
-        struct vtd_interrupt_change change;
-
         vtd_frontend_lock(frontend);
         if (state)
                 vtd_engine_restore(&frontend->engine, state);
         else
                 vtd_engine_reset(&frontend->engine);
-        change = vtd_engine_take_change(&frontend->engine);
         vtd_frontend_unlock(frontend);
-        tell_of_change(frontend, &change);
 }
 
 void vtd_frontend_reset(struct vtd_frontend *frontend)

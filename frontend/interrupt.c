@@ -237,10 +237,12 @@ int vtd_frontend_remap_interrupt(struct vtd_frontend *frontend, uint16_t rid, ui
         if (vtd_interrupt_judge(&engine->guest, &engine->capabilities,
                                 atomic_load(&engine->interrupts), &request, message, &fault) == 0)
                 return 0;
-        (void)pthread_mutex_lock(&frontend->lock);
-        if (vtd_fault_record(&engine->registers, &fault, &event))
+        /* Remapping may have been switched off, and the registers reset, since it was judged. */
+        vtd_frontend_lock(frontend);
+        if ((atomic_load(&engine->interrupts) & VTD_INTERRUPTS_REMAPPED) &&
+            vtd_fault_record(&engine->registers, &fault, &event))
                 engine->stats.faults++;
-        (void)pthread_mutex_unlock(&frontend->lock);
+        vtd_frontend_unlock(frontend);
         vtd_guest_deliver(&engine->guest, &event);
         return VTD_FRONTEND_BLOCKED;
 }

@@ -10,10 +10,12 @@ void start_queue(struct builder *builder)
 
         put_register(builder, REG_IQT, 4, 0, true);
         builder->tail = 0;
+        /* QEMU shows it once the queue is enabled. */
         put_register(builder, REG_IQA, 8, builder->queue | wide | builder->queue_order, true);
         put_command(builder, GCMD_QIE, 0);
 }
 
+/* Drained, and with a wait at its end: QEMU disables no other (deviation 18). */
 static void stop_queue(struct builder *builder)
 {
         put_wait(builder);
@@ -152,9 +154,15 @@ void do_events(struct builder *builder)
                 put_register(builder, REG_IEADDR, 4,
                              UINT64_C(0xfee00000) | below(builder, 0x100000), false);
                 break;
-        case 4: /* a wait with an event */
-                put_descriptor(builder, 0x35 | UINT64_C(3) << 32, DIFF_STATUS + 4);
-                kick(builder, false);
+        case 4: /* waits with an event, the second of which meets IWC */
+                for (unsigned i = 0; i < 2; i++) {
+                        put_descriptor(builder, 0x35 | UINT64_C(3) << 32, DIFF_STATUS + 4);
+                        kick(builder, false);
+                        if (once_in(builder, 2))
+                                break;
+                        put_register(builder, REG_IECTL, 4, 0, false);
+                        put_register(builder, REG_IECTL, 4, UINT32_C(0x80000000), false);
+                }
                 break;
         case 5:
                 put_register(builder, REG_ICS, 4, below(builder, 4), false);
@@ -167,6 +175,8 @@ void do_events(struct builder *builder)
 
 void do_command(struct builder *builder)
 {
+        static const uint32_t absent[] = {0, GCMD_SFL, GCMD_EAFL, GCMD_WBF, GCMD_CFI};
+
         switch (below(builder, 4)) {
         case 0:
                 put_command(builder, 0, GCMD_TE);
@@ -181,8 +191,9 @@ void do_command(struct builder *builder)
                 builder->queue_order = builder->queue_order & 1 & below(builder, 2);
                 start_queue(builder);
                 break;
-        default: /* nothing that is not in force */
-                put_command(builder, 0, 0);
+        default: /* what is in force, and commands of capabilities that are not offered */
+                put_register(builder, REG_GCMD, 4, builder->command | absent[below(builder, 5)],
+                             false);
                 break;
         }
         use(builder, any_device(builder));

@@ -9,6 +9,16 @@
 #define NO_RAM     UINT64_C(0x8000000)
 #define INTERRUPTS UINT64_C(0xfee00000)
 
+/* Of a paging entry: often one that means something. */
+static uint64_t paging_bit(struct builder *builder)
+{
+        static const uint8_t meaning[] = {0, 1, 2, 7, 12, 48, 51, 62};
+
+        return UINT64_C(1) << (once_in(builder, 2)
+                                       ? meaning[below(builder, VTD_ARRAY_SIZE(meaning))]
+                                       : below(builder, 64));
+}
+
 void do_map(struct builder *builder)
 {
         unsigned device = any_device(builder);
@@ -53,7 +63,7 @@ void do_change_mapping(struct builder *builder)
                                  UINT64_MAX << mapping->shift);
                 break;
         default: /* one bit is another */
-                value = mapping->value ^ UINT64_C(1) << below(builder, 64);
+                value = mapping->value ^ paging_bit(builder);
                 /* SNP, without snoop control (deviation 34). */
                 if (space->type == SPACE_SECOND_STAGE && !once_in(builder, 16))
                         value &= ~UINT64_C(0x800);
@@ -70,6 +80,38 @@ void do_change_mapping(struct builder *builder)
         use(builder, device);
 }
 
+/*
+ * All pages of a block that are mapped go elsewhere; then one invalidation names the block, by any
+ * page of it.
+ */
+void do_change_block(struct builder *builder)
+{
+        unsigned device = any_device(builder);
+        struct space *space = space_of(builder, device);
+        uint64_t order = 1 + below(builder, 4), pages = (UINT64_C(1) << order) - 1, base;
+        const struct mapping *changed[MAPPINGS_MAX];
+        unsigned count = 0;
+
+        if (space->type == SPACE_PASSTHROUGH || space->mapping_count == 0 || !has_room(builder, 80))
+                return;
+        base = space->mappings[below(builder, space->mapping_count)].address >> 12 & ~pages;
+        for (unsigned i = 0; i < space->mapping_count; i++)
+                if (space->mappings[i].shift == 12 &&
+                    (space->mappings[i].address >> 12 & ~pages) == base)
+                        changed[count++] = &space->mappings[i];
+        for (unsigned i = 0; i < count; i++)
+                (void)put_dma(builder, device, changed[i]->address, 8);
+        for (unsigned i = 0; i < count; i++)
+                put64(builder, changed[i]->entry, changed[i]->value ^ PAGE_BYTES);
+        invalidate_pages(builder, space, (base | below(builder, pages + 1)) << 12, order);
+        for (unsigned i = 0; i < count; i++)
+                (void)put_dma(builder, device, changed[i]->address, 8);
+        for (unsigned i = 0; i < count; i++)
+                put64(builder, changed[i]->entry, changed[i]->value);
+        invalidate_pages(builder, space, base << 12, order);
+        use(builder, device);
+}
+
 void do_break_table(struct builder *builder)
 {
         unsigned device = any_device(builder);
@@ -80,8 +122,7 @@ void do_break_table(struct builder *builder)
                 return;
         node = &space->nodes[below(builder, space->node_count)];
         clear_faults(builder);
-        put64(builder, node->parent,
-              once_in(builder, 4) ? 0 : node->value ^ UINT64_C(1) << below(builder, 64));
+        put64(builder, node->parent, once_in(builder, 4) ? 0 : node->value ^ paging_bit(builder));
         put_descriptor(builder, UINT64_C(0x22) | (uint64_t)space->domain_id << 16, 0);
         put_wait(builder);
         use(builder, device);
@@ -152,8 +193,11 @@ void do_break_path(struct builder *builder)
         unsigned device = any_device(builder), word = 0;
         const struct path *path = &builder->paths[device];
         uint64_t entry = path->pasid_entry, value = 0;
+        /* FPD, which suppresses some of the faults. */
+        uint64_t context = path->context_value | (once_in(builder, 3) ? 0x2 : 0);
 
         clear_faults(builder);
+        put64(builder, path->context_entry, context);
         switch (below(builder, 4)) {
         case 0:
                 entry = path->root_entry;
@@ -163,7 +207,7 @@ void do_break_path(struct builder *builder)
         case 1:
                 word = once_in(builder, 4) ? (unsigned)below(builder, 4) : 0;
                 entry = path->context_entry + word * 8;
-                value = word == 0 ? path->context_value : 0;
+                value = word == 0 ? context : 0;
                 put64(builder, entry, value ^ context_bit(builder, word));
                 break;
         case 2:
@@ -184,6 +228,7 @@ void do_break_path(struct builder *builder)
                 put_pasid_entry(builder, device);
         else
                 put64(builder, entry, value);
+        put64(builder, path->context_entry, path->context_value);
         invalidate_all(builder);
         use(builder, device);
 }

@@ -28,6 +28,7 @@ void set_root(struct builder *builder);
 /* Tables. */
 void do_map(struct builder *builder);
 void do_change_mapping(struct builder *builder);
+void do_change_block(struct builder *builder);
 void do_break_table(struct builder *builder);
 void do_break_path(struct builder *builder);
 void do_copy(struct builder *builder);

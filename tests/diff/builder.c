@@ -308,16 +308,25 @@ static uint64_t with_domain(uint64_t descriptor, uint16_t domain_id)
         return descriptor | (uint64_t)domain_id << 16;
 }
 
+void invalidate_pages(struct builder *builder, const struct space *space, uint64_t address,
+                      uint64_t order)
+{
+        put_descriptor(builder,
+                       with_domain(space->type == SPACE_FIRST_STAGE ? PIOTLB_PAGE : IOTLB_PAGE,
+                                   space->domain_id),
+                       (address & ~UINT64_C(0xfff)) | order);
+        put_wait(builder);
+}
+
 void invalidate_mapping(struct builder *builder, const struct space *space,
                         const struct mapping *mapping)
 {
         uint64_t order = mapping->shift - 12;
-        uint64_t pages = mapping->address & ~UINT64_C(0xfff);
 
         /* A larger block that begins at any page of it. */
         if (once_in(builder, 3) && order <= 16)
                 order += below(builder, 3);
-        switch (below(builder, space->type == SPACE_FIRST_STAGE ? 5 : 3)) {
+        switch (below(builder, space->type == SPACE_FIRST_STAGE ? 5 : 4)) {
         case 0:
                 put_descriptor(builder, IOTLB_GLOBAL, 0);
                 break;
@@ -325,13 +334,14 @@ void invalidate_mapping(struct builder *builder, const struct space *space,
                 put_descriptor(builder, with_domain(IOTLB_DOMAIN, space->domain_id), 0);
                 break;
         case 2:
-                put_descriptor(builder, with_domain(IOTLB_PAGE, space->domain_id), pages | order);
+                put_descriptor(builder, with_domain(IOTLB_PAGE, space->domain_id),
+                               (mapping->address & ~UINT64_C(0xfff)) | order);
                 break;
         case 3:
-                put_descriptor(builder, with_domain(PIOTLB_ALL, space->domain_id), 0);
-                break;
+                invalidate_pages(builder, space, mapping->address, order);
+                return;
         default:
-                put_descriptor(builder, with_domain(PIOTLB_PAGE, space->domain_id), pages | order);
+                put_descriptor(builder, with_domain(PIOTLB_ALL, space->domain_id), 0);
                 break;
         }
         put_wait(builder);

@@ -30,7 +30,11 @@ enum {
 
 #define GCMD_TE   UINT32_C(0x80000000)
 #define GCMD_SRTP UINT32_C(0x40000000)
+#define GCMD_SFL  UINT32_C(0x20000000)
+#define GCMD_EAFL UINT32_C(0x10000000)
+#define GCMD_WBF  UINT32_C(0x08000000)
 #define GCMD_QIE  UINT32_C(0x04000000)
+#define GCMD_CFI  UINT32_C(0x00800000)
 
 #define PWSNP UINT64_C(0x800000) /* in the second word of a PASID-table entry */
 
@@ -140,6 +144,9 @@ void put_wait(struct builder *builder);
 /* Enough for a changed entry of the kind; which descriptors do it is chosen at random. */
 void invalidate_mapping(struct builder *builder, const struct space *space,
                         const struct mapping *mapping);
+/* 1 << @order pages, those around @address. */
+void invalidate_pages(struct builder *builder, const struct space *space, uint64_t address,
+                      uint64_t order);
 void invalidate_space(struct builder *builder, const struct space *space);
 void invalidate_all(struct builder *builder);
 

@@ -60,6 +60,15 @@ uint32_t diff_excluded(enum diff_setup setup, unsigned offset)
         return bits;
 }
 
+void diff_print_exclusions(FILE *out)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(exclusions); i++)
+                fprintf(out, "# not compared: register %03x, bits %08x%s: %s\n",
+                        exclusions[i].offset, exclusions[i].bits,
+                        exclusions[i].first_stage_only ? ", without second stage" : "",
+                        exclusions[i].reason);
+}
+
 static uint32_t dword(const uint8_t *page, unsigned offset)
 {
         uint32_t value;
@@ -206,6 +215,18 @@ static bool without_snooping(const struct diff_view *view)
                (dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x90;
 }
 
+static bool rights_first(const struct diff_view *view)
+{
+        static const uint8_t ours[] = {0x70, 0x71, 0x72, 0x78, 0x7a, 0x81, 0x85};
+        static const uint8_t theirs[] = {0x05, 0x06, 0x81, 0x85};
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(ours); i++)
+                for (size_t j = 0; j < VTD_ARRAY_SIZE(theirs); j++)
+                        if (ours[i] != theirs[j] && are_reasons(view, ours[i], theirs[j]))
+                                return true;
+        return false;
+}
+
 static bool absent_pasid_entry(const struct diff_view *view)
 {
         return are_reasons(view, 0x59, 0x5b);
@@ -257,6 +278,16 @@ static bool suppression_by_bad_entry(const struct diff_view *view)
                ((way.directory | way.pasid[0]) & 0x2) &&
                (dword(view->their_page, REG_FRCD + 12) & ~dword(view->our_page, REG_FRCD + 12) &
                 FAULT_F);
+}
+
+static bool reserved_context_bits_reported(const struct diff_view *view)
+{
+        uint32_t theirs = dword(view->their_page, REG_FRCD + 12);
+        struct way way;
+
+        return is_about_dma(view) && view->matter == DIFF_REGISTER && find_way(view, &way) &&
+               (way.context & 0x2) && (theirs & 0xff) == 0x0b &&
+               (theirs & ~dword(view->our_page, REG_FRCD + 12) & FAULT_F);
 }
 
 /* SNP in a leaf, without snoop control. */
@@ -408,11 +439,12 @@ static bool accessed_alone(const struct diff_view *view)
                ((view->ours ^ view->theirs) & ~(ENTRY_A | ENTRY_D)) == 0;
 }
 
+/* Theirs has not come as far down. */
 static bool accessed_before_fault(const struct diff_view *view)
 {
         return view->matter == DIFF_TABLE && view->faulted &&
                view->program->setup != DIFF_SECOND_STAGE &&
-               (view->ours ^ view->theirs) == ENTRY_A && (view->theirs & ENTRY_A);
+               (view->ours ^ view->theirs) == ENTRY_A && (view->ours & ENTRY_A);
 }
 
 const struct diff_deviation diff_deviations[] = {
@@ -438,6 +470,12 @@ const struct diff_deviation diff_deviations[] = {
         {"6", DIFF_PARTED,
          "accessed and dirty bits are set without PWSNP in the PASID-table entry too: never 90h",
          without_snooping},
+        {"6", DIFF_SUPPRESSED,
+         "rights are judged at each level, before reserved bits and what lies below: 81h or 85h, "
+         "and 05h or 06h, for the reason of an entry there",
+         rights_first},
+        {"6", DIFF_PERMITTED, "... where accessed bits are not set any more",
+         accessed_before_fault},
         {"13", DIFF_SUPPRESSED, "the queue does not resume when IQE is cleared",
          queue_stays_stopped},
         {"14", DIFF_SUPPRESSED, "a wait that asks for nothing is an error", wait_without_effect},
@@ -463,12 +501,12 @@ const struct diff_deviation diff_deviations[] = {
          "a write to a page that was cached by a read as read-only is blocked without a fault",
          write_after_read},
         {"36", DIFF_SUPPRESSED, "pass-through has no limit of addresses", beyond_passthrough},
+        {"37", DIFF_SUPPRESSED,
+         "FPD does not suppress the fault of a context entry's reserved bits",
+         reserved_context_bits_reported},
         {"-", DIFF_PERMITTED,
          "faults of a device that has a record are collapsed into it, without PFO",
          collapsed_faults},
-        {"-", DIFF_PERMITTED,
-         "the accessed bits of entries above the one that a request faults at are set",
-         accessed_before_fault},
 };
 
 const size_t diff_deviation_count = VTD_ARRAY_SIZE(diff_deviations);

@@ -42,7 +42,7 @@ static void build_spaces(struct builder *builder, enum diff_setup setup)
                 if (space->type == SPACE_PASSTHROUGH)
                         continue;
                 space->root = new_page(builder);
-                for (unsigned n = 1 + (unsigned)below(builder, 4); n > 0; n--)
+                for (unsigned n = 1 + (unsigned)below(builder, 6); n > 0; n--)
                         (void)map_page(builder, space,
                                        once_in(builder, 5)   ? 21
                                        : once_in(builder, 8) ? 30
@@ -115,11 +115,15 @@ static const struct {
         unsigned weight;
         void (*act)(struct builder *builder);
 } actions[] = {
-        {8, do_map},    {12, do_change_mapping}, {4, do_break_table},    {8, do_break_path},
-        {4, do_copy},   {4, do_stale},           {1, do_message},        {4, do_fault},
-        {8, do_switch}, {8, do_descriptors},     {4, do_bad_descriptor}, {4, do_bad_tail},
-        {1, do_wrap},   {8, do_events},          {4, do_command},        {4, do_sweep},
-        {4, use_all},
+        {8, do_map},          {12, do_change_mapping},
+        {4, do_change_block}, {6, do_break_table},
+        {8, do_break_path},   {4, do_copy},
+        {4, do_stale},        {1, do_message},
+        {4, do_fault},        {8, do_switch},
+        {8, do_descriptors},  {4, do_bad_descriptor},
+        {4, do_bad_tail},     {1, do_wrap},
+        {8, do_events},       {4, do_command},
+        {4, do_sweep},        {4, use_all},
 };
 
 static void act(struct builder *builder)

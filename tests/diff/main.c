@@ -141,6 +141,7 @@ static void print_tally(const struct diff_tally *tally, uint64_t elapsed)
                " programs completed a DMA (%.1f%%), %" PRIu64 " were cut short\n",
                tally->compared, tally->suppressed, percent(tally->suppressed, tally->compared),
                tally->with_dma, percent(tally->with_dma, tally->programs), tally->cut_short);
+        diff_print_exclusions(stdout);
         for (size_t i = 0; i < diff_deviation_count; i++) {
                 static const char *const verdicts[] = {
                         [DIFF_TRANSLATED] = "translated",

@@ -276,7 +276,7 @@ int peer_new(struct diff_side **out, enum diff_setup setup, const char *oracle)
                 "-device",
                 "iommu-testdev,bus=bridge,addr=00.0",
                 "-device",
-                "edu,addr=05.0,dma_mask=0xffffffffffffffff",
+                "edu,addr=0d.0,dma_mask=0xffffffffffffffff",
                 NULL,
         };
         /* At the reset vector: no interrupts, halt, and back to the halt should it be left. */

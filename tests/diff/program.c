@@ -9,7 +9,7 @@ const struct diff_device diff_devices[DIFF_DEVICES] = {
         {DIFF_WRITER, 0x0022}, /* 00:04.2, which function masks take together with it */
         {DIFF_WRITER, 0x0090}, /* 00:12.0, in the upper half of its bus */
         {DIFF_WRITER, 0x3a00}, /* 3a:00.0, behind a bridge */
-        {DIFF_COPIER, 0x0028}, /* 00:05.0 */
+        {DIFF_COPIER, 0x0068}, /* 00:0d.0 */
 };
 
 const char *diff_setup_name(enum diff_setup setup)

@@ -22,7 +22,7 @@
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
-#define ANSWER_SECONDS 10
+#define ANSWER_SECONDS 30
 #define ARGUMENTS_MAX  64u
 #define PATH_SIZE      512u
 #define TRANSFER_MAX   0x4000u /* bytes in one read or write command */

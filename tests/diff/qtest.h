@@ -4,7 +4,7 @@
  * guest memory, MMIO and ports as a CPU would, and QMP.
  *
  * The process ends with this one, however that ends, and at qtest_free() at the latest.  A QEMU
- * that does not answer within ten seconds is an error.
+ * that does not answer within 30 seconds is an error.
  */
 #ifndef VTD_TESTS_DIFF_QTEST_H
 #define VTD_TESTS_DIFF_QTEST_H

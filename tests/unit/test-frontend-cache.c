@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "frontend/dma/cache.h"
+#include "frontend/dma/pasid-cache.h"
 #include "vtd/state.h"
 
 #define RID_C 0x0010u
@@ -491,6 +492,51 @@ static void test_an_entry_that_an_invalidation_overtakes_is_not_kept(void **stat
         }
 }
 
+/* Each member of an entry, at its largest and with all others at their smallest. */
+static void test_entries_survive_being_packed(void **state)
+{
+        static const struct vtd_pasid_entry entries[] = {
+                {.type = VTD_PGTT_FIRST_STAGE},
+                {.type = VTD_PGTT_SECOND_STAGE, .second_stage_levels = 3},
+                {.type = VTD_PGTT_NESTED, .second_stage_levels = 4},
+                {.type = VTD_PGTT_PASSTHROUGH, .second_stage_levels = 5},
+                {.type = 1, .domain_id = 0xffff},
+                {.type = 1, .pasid = 0xfffff},
+                {.type = 1, .fpd = true},
+                {.type = 1, .supervisor = true},
+                {.type = 1, .first_stage_root = UINT64_C(0xffffffffff000)},
+                {.type = 1, .five_level = true},
+                {.type = 1, .write_protect = true},
+                {.type = 1, .extended_accessed = true},
+                {.type = 1, .second_stage_root = UINT64_C(0xffffffffff000)},
+                {.type = 1, .second_stage_dirty = true},
+                {.type = 1, .page_walk_snoop = true},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(entries); i++) {
+                const struct vtd_pasid_entry *entry = &entries[i];
+                struct vtd_packed_entry packed;
+                struct vtd_pasid_entry same;
+
+                vtd_pack_entry(entry, &packed);
+                vtd_unpack_entry(&packed, &same);
+                assert_int_equal(same.type, entry->type);
+                assert_int_equal(same.domain_id, entry->domain_id);
+                assert_int_equal(same.pasid, entry->pasid);
+                assert_int_equal(same.fpd, entry->fpd);
+                assert_int_equal(same.supervisor, entry->supervisor);
+                assert_int_equal(same.first_stage_root, entry->first_stage_root);
+                assert_int_equal(same.five_level, entry->five_level);
+                assert_int_equal(same.write_protect, entry->write_protect);
+                assert_int_equal(same.extended_accessed, entry->extended_accessed);
+                assert_int_equal(same.second_stage_root, entry->second_stage_root);
+                assert_int_equal(same.second_stage_levels, entry->second_stage_levels);
+                assert_int_equal(same.second_stage_dirty, entry->second_stage_dirty);
+                assert_int_equal(same.page_walk_snoop, entry->page_walk_snoop);
+        }
+}
+
 /* The cache by itself, with a single set. */
 struct bare {
         struct vtd_cache cache;
@@ -616,6 +662,7 @@ int main(void)
                 DMA_TEST(test_hits_read_no_memory_and_the_cache_is_bounded),
                 DMA_TEST(test_a_walk_that_an_invalidation_overtakes_is_not_kept),
                 DMA_TEST(test_an_entry_that_an_invalidation_overtakes_is_not_kept),
+                cmocka_unit_test(test_entries_survive_being_packed),
                 cmocka_unit_test(test_a_set_holds_its_entries_and_replaces_them_in_turn),
                 cmocka_unit_test(test_a_set_that_is_taken_is_left_and_condemned),
                 cmocka_unit_test(test_what_is_older_than_an_invalidation_is_not_inserted),

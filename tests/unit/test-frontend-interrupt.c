@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vtd/dma.h>
 #include <vtd/interrupt.h>
 
 #include "frontend/registers.h"
@@ -619,6 +620,26 @@ static void test_reset_turns_remapping_off(void **state)
         assert_blocked(guest, RID_A, ADDRESS(2), 0, 0x21, 2);
 }
 
+static void reset_meanwhile(struct guest *guest, uint64_t gpa)
+{
+        (void)gpa;
+        guest->after_read = NULL;
+        vtd_frontend_reset(guest->unit);
+}
+
+/* As if another thread had reset the unit just then: its registers are the next guest's. */
+static void test_a_fault_from_before_a_reset_is_not_recorded(void **state)
+{
+        struct guest *guest = *state;
+
+        enable_remapping(guest, INTERRUPT_TABLE | SIZE(0));
+        guest->after_read = reset_meanwhile;
+        assert_silently_blocked(guest, RID_A, ADDRESS(1), 0);
+        assert_null(guest->after_read);
+        assert_int_equal(read32(guest, VTD_REG_FSTS), 0);
+        assert_int_equal(guest->unit->engine.stats.faults, 0);
+}
+
 /* A fault's own message goes where its registers say, also to an x2APIC id, and is not remapped. */
 static void test_fault_messages_are_not_remapped(void **state)
 {
@@ -864,6 +885,74 @@ static void test_a_watcher_is_told_before_the_guest_can_see_it(void **state)
         assert_int_equal(watcher.calls, 0);
         watcher.remapped = false;
         vtd_frontend_reset(guest->unit);
+        assert_int_equal(watcher.calls, 0);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_told(&watcher, 0, 65536);
+}
+
+/* Several invalidations before a wait descriptor: told once, of one range that covers them. */
+static void test_a_watcher_is_told_once_of_all(void **state)
+{
+        static const unsigned indices[] = {7, 3, 9, 8};
+        struct guest *guest = *state;
+        struct watcher watcher = {.guest = guest};
+
+        vtd_frontend_watch_interrupts(guest->unit, be_told, &watcher);
+        enable_queue(guest);
+        assert_int_equal(watcher.calls, 0);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(indices); i++)
+                queue_descriptor(guest, IEC_INDEX(indices[i], 0));
+        queue_descriptor(guest, WAIT_STATUS(5));
+        queue_descriptor(guest, IEC_INDEX(0x100, 4));
+        kick(guest);
+        assert_int_equal(vtd_frontend_run(guest->unit, 4), VTD_FRONTEND_PENDING);
+        assert_int_equal(watcher.calls, 0);
+        assert_int_equal(vtd_frontend_run(guest->unit, 1), VTD_FRONTEND_PENDING);
+        assert_int_equal(watcher.status, 0);
+        assert_int_equal(guest_get32(guest, STATUS), 5);
+        assert_told(&watcher, 3, 7);
+        /* Without a wait descriptor, when there is nothing else to do. */
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_told(&watcher, 0x100, 16);
+        vtd_frontend_watch_interrupts(guest->unit, NULL, NULL);
+        invalidate(guest, IEC_GLOBAL);
+        assert_int_equal(watcher.calls, 0);
+}
+
+/* What was answered in an access is delivered in it, and only then is the guest told. */
+static void test_accesses_are_drained_before_the_guest_is_told(void **state)
+{
+        struct guest *guest = *state;
+        struct watcher watcher = {.guest = guest, .remapped = true};
+        struct vtd_frontend_access access, later;
+
+        put_irte(guest, 1, ENTRY(0x31, XAPIC(1)), ANYBODY);
+        enable_queue(guest);
+        enable_remapping(guest, INTERRUPT_TABLE | SIZE(3));
+        vtd_frontend_watch_interrupts(guest->unit, be_told, &watcher);
+        vtd_frontend_access_begin(guest->unit, &access);
+        assert_delivered(guest, RID_A, ADDRESS(1), 0, 0xfee01000, 0x4031);
+        queue_descriptor(guest, IEC_INDEX(1, 0));
+        queue_descriptor(guest, WAIT_STATUS(5));
+        kick(guest);
+        for (unsigned i = 0; i < 3; i++)
+                run_until(guest, VTD_FRONTEND_PENDING);
+        assert_int_equal(guest_get32(guest, STATUS), 0);
+        assert_int_equal(watcher.calls, 0);
+        /* One that begins now has the new entry, and is not waited for. */
+        vtd_frontend_access_begin(guest->unit, &later);
+        vtd_frontend_access_end(guest->unit, &access);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(guest_get32(guest, STATUS), 5);
+        assert_told(&watcher, 1, 1);
+        /* A switch of the table is shown as late. */
+        command(guest, VTD_GCMD_SIRTP, 0);
+        run_until(guest, VTD_FRONTEND_PENDING);
+        assert_int_equal(read32(guest, VTD_REG_GSTS) & VTD_GCMD_SIRTP, 0);
+        assert_int_equal(watcher.calls, 0);
+        vtd_frontend_access_end(guest->unit, &later);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_true(read32(guest, VTD_REG_GSTS) & VTD_GCMD_SIRTP);
         assert_told(&watcher, 0, 65536);
 }
 
@@ -871,28 +960,6 @@ static void count_calls(void *opaque, uint32_t first, uint32_t count)
 {
         (void)first, (void)count;
         ++*(unsigned *)opaque;
-}
-
-static void test_being_told_costs_no_more_than_the_budget(void **state)
-{
-        struct guest *guest = *state;
-        unsigned calls = 0;
-
-        vtd_frontend_watch_interrupts(guest->unit, count_calls, &calls);
-        enable_queue(guest);
-        assert_int_equal(calls, 0);
-        for (unsigned i = 0; i < 5; i++)
-                queue_descriptor(guest, IEC_INDEX(i, 0));
-        kick(guest);
-        assert_int_equal(vtd_frontend_run(guest->unit, 2), VTD_FRONTEND_PENDING);
-        assert_int_equal(calls, 2);
-        assert_int_equal(vtd_frontend_run(guest->unit, 2), VTD_FRONTEND_PENDING);
-        assert_int_equal(calls, 4);
-        assert_int_equal(vtd_frontend_run(guest->unit, 2), VTD_FRONTEND_IDLE);
-        assert_int_equal(calls, 5);
-        vtd_frontend_watch_interrupts(guest->unit, NULL, NULL);
-        invalidate(guest, IEC_GLOBAL);
-        assert_int_equal(calls, 5);
 }
 
 static void test_without_the_capability_nobody_is_told(void **state)
@@ -908,6 +975,7 @@ static void test_without_the_capability_nobody_is_told(void **state)
         invalidate(guest, IEC_INDEX(0, 31));
         assert_int_equal(read32(guest, VTD_REG_FSTS), 0);
         vtd_frontend_reset(guest->unit);
+        run_until(guest, VTD_FRONTEND_IDLE);
         assert_int_equal(calls, 0);
 }
 
@@ -936,7 +1004,7 @@ static void test_a_second_table_is_not_shown_with_the_first(void **state)
         write64(guest, VTD_REG_IRTA, INTERRUPT_TABLE | SIZE(0));
         command(guest, VTD_GCMD_SIRTP | VTD_GCMD_IRE | VTD_GCMD_TE, 0);
         run_until(guest, VTD_FRONTEND_WAITING);
-        assert_int_equal(watcher.calls, 1);
+        assert_int_equal(watcher.calls, 0);
         assert_int_equal(read32(guest, VTD_REG_GSTS), 0);
         write64(guest, VTD_REG_IRTA, OTHER_TABLE | SIZE(0));
         command(guest, VTD_GCMD_SIRTP, 0);
@@ -1052,6 +1120,8 @@ static void test_redirection_entries_become_requests(void **state)
                          0xfee07000, 0xc066);
 }
 
+#define THREADS 3u
+
 enum {
         SEEN_UNTOUCHED,
         SEEN_FIRST,
@@ -1060,29 +1130,44 @@ enum {
         SEEN,
 };
 
-/* What several threads use at once; the tables never change, which one is in force does. */
+/* What several threads use at once. */
 struct shared_unit {
         struct vtd_frontend *unit;
-        uint8_t memory[0x4000];
+        _Atomic uint64_t words[0x4000 / 8]; /* guest memory */
+        atomic_uint status;                 /* what was written to SHARED_STATUS */
         atomic_uint messages;
         atomic_uint seen[SEEN];
         atomic_bool stop;
 };
 
+#define SHARED_QUEUE  0x3000u
+#define SHARED_STATUS 0x5000u
+
+/* Everything that the unit reads here is made of 8 bytes. */
 static int shared_read(void *opaque, uint64_t gpa, void *data, size_t size)
 {
         struct shared_unit *shared = opaque;
 
-        if (gpa >= sizeof(shared->memory) || size > sizeof(shared->memory) - gpa)
+        if (gpa % 8 != 0 || size % 8 != 0 || gpa >= 0x4000 || size > 0x4000 - gpa)
                 return -EFAULT;
-        memcpy(data, shared->memory + gpa, size);
+        for (size_t i = 0; i < size / 8; i++) {
+                uint64_t word = atomic_load(&shared->words[gpa / 8 + i]);
+
+                memcpy((uint8_t *)data + i * 8, &word, 8);
+        }
         return 0;
 }
 
 static int shared_write(void *opaque, uint64_t gpa, const void *data, size_t size)
 {
-        (void)opaque, (void)gpa, (void)data, (void)size;
-        return -EFAULT;
+        struct shared_unit *shared = opaque;
+        uint32_t value;
+
+        if (gpa != SHARED_STATUS || size != sizeof(value))
+                return -EFAULT;
+        memcpy(&value, data, size);
+        atomic_store(&shared->status, value);
+        return 0;
 }
 
 static void shared_message(void *opaque, uint64_t address, uint32_t data)
@@ -1149,28 +1234,55 @@ static bool has_seen_enough(struct shared_unit *shared)
 
 static void shared_put64(struct shared_unit *shared, unsigned gpa, uint64_t value)
 {
-        memcpy(shared->memory + gpa, &value, sizeof(value));
+        atomic_store(&shared->words[gpa / 8], value);
 }
 
-static void test_requests_of_many_threads_see_one_moment_each(void **state)
+static struct shared_unit *shared_new(void)
 {
         const struct vtd_frontend_callbacks callbacks = {.read_memory = shared_read,
                                                          .write_memory = shared_write,
                                                          .send_message = shared_message};
         struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
         struct shared_unit *shared = calloc(1, sizeof(*shared));
-        pthread_t threads[3];
 
-        (void)state;
         assert_non_null(shared);
         config.interrupt_remapping = config.extended_interrupt_mode = true;
         assert_int_equal(vtd_frontend_new(&shared->unit, &config, &callbacks, shared), 0);
+        return shared;
+}
+
+static void shared_free(struct shared_unit *shared)
+{
+        shared->unit = vtd_frontend_free(shared->unit);
+        free(shared);
+}
+
+static void start_threads(struct shared_unit *shared, void *(*run)(void *opaque),
+                          pthread_t threads[THREADS])
+{
+        for (size_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, run, shared), 0);
+}
+
+static void stop_threads(struct shared_unit *shared, pthread_t threads[THREADS])
+{
+        atomic_store(&shared->stop, true);
+        for (size_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+/* The tables never change, which one is in force does. */
+static void test_requests_of_many_threads_see_one_moment_each(void **state)
+{
+        struct shared_unit *shared = shared_new();
+        pthread_t threads[THREADS];
+
+        (void)state;
         shared_put64(shared, FIRST_TABLE + 16, ENTRY(0x31, XAPIC(1)));
         shared_put64(shared, SECOND_TABLE + 16, ENTRY(0x32, 0x20000));
         shared_put64(shared, SECOND_TABLE + 200 * 16, ENTRY(0x33, 3));
         vtd_frontend_write(shared->unit, VTD_REG_FECTL, 4, 0);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(threads); i++)
-                assert_int_equal(pthread_create(&threads[i], NULL, remap_all_the_time, shared), 0);
+        start_threads(shared, remap_all_the_time, threads);
         for (unsigned i = 0; !has_seen_enough(shared); i++) {
                 uint64_t irta = i % 2 ? FIRST_TABLE | SIZE(0) : SECOND_TABLE | SIZE(7) | EIME;
                 uint32_t gcmd = i % 5 ? VTD_GCMD_SIRTP | VTD_GCMD_IRE : VTD_GCMD_SIRTP;
@@ -1182,13 +1294,73 @@ static void test_requests_of_many_threads_see_one_moment_each(void **state)
                 vtd_frontend_write(shared->unit, VTD_REG_FSTS, 4, VTD_FSTS_PFO);
                 (void)sched_yield();
         }
-        atomic_store(&shared->stop, true);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(threads); i++)
-                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        stop_threads(shared, threads);
         assert_int_equal(atomic_load(&shared->seen[SEEN_WRONG]), 0);
         assert_int_not_equal(atomic_load(&shared->messages), 0);
-        shared->unit = vtd_frontend_free(shared->unit);
-        free(shared);
+        shared_free(shared);
+}
+
+/*
+ * Delivers by entry 1, whose destination only grows.  While one access lasts, the guest must not have
+ * learned that a newer destination is in force than the one that is delivered to.
+ */
+static void *deliver_all_the_time(void *opaque)
+{
+        struct shared_unit *shared = opaque;
+
+        while (!atomic_load(&shared->stop)) {
+                struct vtd_frontend_message message = {0, 0};
+                struct vtd_frontend_access access;
+                uint32_t target;
+                int r;
+
+                vtd_frontend_access_begin(shared->unit, &access);
+                r = vtd_frontend_remap_interrupt(shared->unit, RID_A, ADDRESS(1), 0, &message);
+                (void)sched_yield();
+                target = (uint32_t)(message.address >> 32) | (message.address >> 12 & 0xff);
+                if (r != 0 || target < atomic_load(&shared->status))
+                        atomic_fetch_add(&shared->seen[SEEN_WRONG], 1);
+                else
+                        atomic_fetch_add(&shared->seen[SEEN_SECOND], 1);
+                vtd_frontend_access_end(shared->unit, &access);
+        }
+        return NULL;
+}
+
+static void test_nothing_is_delivered_by_entries_that_were_invalidated(void **state)
+{
+        struct shared_unit *shared = shared_new();
+        pthread_t threads[THREADS];
+        uint32_t tail = 0, number;
+
+        (void)state;
+        shared_put64(shared, SECOND_TABLE + 16, ENTRY(0x31, 0));
+        vtd_frontend_write(shared->unit, VTD_REG_IQA, 8, SHARED_QUEUE);
+        vtd_frontend_write(shared->unit, VTD_REG_IRTA, 8, SECOND_TABLE | SIZE(7) | EIME);
+        vtd_frontend_write(shared->unit, VTD_REG_GCMD, 4,
+                           VTD_GCMD_SIRTP | VTD_GCMD_IRE | VTD_GCMD_QIE);
+        assert_int_equal(vtd_frontend_run(shared->unit, BUDGET), VTD_FRONTEND_IDLE);
+        start_threads(shared, deliver_all_the_time, threads);
+        for (number = 1; number < 1000 || atomic_load(&shared->seen[SEEN_SECOND]) < 20000;
+             number++) {
+                const uint64_t descriptors[] = {
+                        IEC_INDEX(1, 0), UINT64_C(0x25) | (uint64_t)number << 32, SHARED_STATUS};
+                int r;
+
+                shared_put64(shared, SECOND_TABLE + 16, ENTRY(0x31, number));
+                for (size_t i = 0; i < VTD_ARRAY_SIZE(descriptors); i++)
+                        shared_put64(shared, SHARED_QUEUE + tail + (unsigned)i * 8, descriptors[i]);
+                tail = (tail + 32) % 4096;
+                vtd_frontend_write(shared->unit, VTD_REG_IQT, 4, tail);
+                do
+                        r = vtd_frontend_run(shared->unit, BUDGET);
+                while (r == VTD_FRONTEND_PENDING);
+                assert_int_equal(r, VTD_FRONTEND_IDLE);
+                assert_int_equal(atomic_load(&shared->status), number);
+        }
+        stop_threads(shared, threads);
+        assert_int_equal(atomic_load(&shared->seen[SEEN_WRONG]), 0);
+        shared_free(shared);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, interrupt_setup, guest_teardown)
@@ -1216,12 +1388,14 @@ int main(void)
                 TEST(test_the_table_in_force_is_the_latched_one),
                 TEST(test_commands_at_once_latch_the_table_first),
                 TEST(test_reset_turns_remapping_off),
+                TEST(test_a_fault_from_before_a_reset_is_not_recorded),
                 TEST(test_fault_messages_are_not_remapped),
                 TEST(test_invalidations_are_judged_and_entries_read_anew),
                 TEST(test_random_requests_agree_with_a_model),
                 TEST(test_a_watcher_is_told_before_the_guest_can_see_it),
                 TEST(test_a_second_table_is_not_shown_with_the_first),
-                TEST(test_being_told_costs_no_more_than_the_budget),
+                TEST(test_a_watcher_is_told_once_of_all),
+                TEST(test_accesses_are_drained_before_the_guest_is_told),
                 TEST(test_without_the_capability_nobody_is_told),
                 TEST(test_kvm_unit_tests_4_interrupt_table),
                 TEST(test_kvm_unit_tests_6_interrupt_remapping),
@@ -1229,6 +1403,7 @@ int main(void)
                 TEST(test_kvm_unit_tests_11_message_interrupt),
                 TEST(test_redirection_entries_become_requests),
                 cmocka_unit_test(test_requests_of_many_threads_see_one_moment_each),
+                cmocka_unit_test(test_nothing_is_delivered_by_entries_that_were_invalidated),
         };
 
         return cmocka_run_group_tests_name("frontend-interrupt", tests, NULL, NULL);

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "frontend/dma/cache.h"
 #include "frontend/include/vtd/dma.h"
 #include "frontend/queue.h"
 #include "frontend/registers.h"
@@ -580,71 +579,9 @@ static void test_no_device_uses_a_page_whose_invalidation_has_completed(void **s
         assert_true(stats.faults > 0);
 }
 
-/* One set that everybody writes to and looks in. */
-struct crowd {
-        struct vtd_cache cache;
-        _Atomic uint64_t invalidations;
-        _Atomic bool stop;
-        _Atomic uint64_t found;
-        _Atomic unsigned mixtures;
-};
-
-#define CROWD     3u
-#define KEYS      7u /* more than a set has room for */
-#define LOOKS     20000u
-#define MIXED(of) ((of)*UINT64_C(0x9e3779b97f4a7c15))
-
-static void *run_crowd(void *argument)
-{
-        struct crowd *crowd = argument;
-        uint64_t random = (uint64_t)(uintptr_t)&random | 1;
-
-        while (!atomic_load(&crowd->stop)) {
-                uint64_t key = 1 + pick(&random, KEYS), value = random;
-                const struct vtd_cache_entry entry = {{key, value, MIXED(value)}};
-                struct vtd_cache_entry found;
-
-                if (pick(&random, 4) == 0)
-                        vtd_cache_insert(&crowd->cache, 0, 0, 0, &entry,
-                                         vtd_cache_now(&crowd->cache));
-                if (!vtd_cache_find(&crowd->cache, 0, key, 0, 0, &found))
-                        continue;
-                atomic_fetch_add(&crowd->found, 1);
-                if (found.words[0] != key || found.words[2] != MIXED(found.words[1]))
-                        atomic_fetch_add(&crowd->mixtures, 1);
-        }
-        return NULL;
-}
-
-static void test_no_mixture_of_two_entries_is_found(void **state)
-{
-        struct crowd crowd = {.invalidations = 0};
-        pthread_t threads[CROWD];
-        uint64_t dropped = 0;
-
-        (void)state;
-        assert_int_equal(vtd_cache_init(&crowd.cache, 1, &crowd.invalidations), 0);
-        for (unsigned i = 0; i < CROWD; i++)
-                assert_int_equal(pthread_create(&threads[i], NULL, run_crowd, &crowd), 0);
-        while (atomic_load(&crowd.found) < LOOKS) {
-                const struct vtd_cache_selector one = {.mask = UINT64_MAX,
-                                                       .tag = 1 + dropped++ % KEYS};
-
-                vtd_cache_announce(&crowd.cache);
-                vtd_cache_drop(&crowd.cache, &one);
-                (void)sched_yield();
-        }
-        atomic_store(&crowd.stop, true);
-        for (unsigned i = 0; i < CROWD; i++)
-                assert_int_equal(pthread_join(threads[i], NULL), 0);
-        assert_int_equal(atomic_load(&crowd.mixtures), 0);
-        vtd_cache_deinit(&crowd.cache);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_no_mixture_of_two_entries_is_found),
                 cmocka_unit_test_setup_teardown(
                         test_no_device_uses_a_page_whose_invalidation_has_completed, setup,
                         teardown),

@@ -11,7 +11,7 @@
 #ifndef VTD_ACPI_H
 #define VTD_ACPI_H
 
-#include "frontend.h"
+#include "vtd/frontend.h"
 
 #ifdef __cplusplus
 extern "C" {

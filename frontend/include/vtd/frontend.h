@@ -94,9 +94,14 @@ struct vtd_frontend_config {
         bool supervisor_requests; /* ECAP.SRS: SRE and WPE of PASID-table entries; the same */
         bool extended_accessed;   /* ECAP.EAFS: EAFE of PASID-table entries; the same */
 
-        unsigned second_stage_widths; /* CAP.SAGAW; 0: no second stage (ECAP.SSTS) */
-        bool second_stage_dirty;      /* ECAP.SSADS: accessed and dirty bits; needs a width */
-        bool nested;                  /* ECAP.NEST; needs first_stage and a width */
+        /*
+         * CAP.SAGAW; 0: no second stage (ECAP.SSTS).  Legacy mode is not emulated, and goes by the
+         * same bits: a guest that leaves scalable mode off (Linux: intel_iommu=sm_off) does not use a
+         * unit with 0, but would use any other, which blocks all DMA then (fault 30h).
+         */
+        unsigned second_stage_widths;
+        bool second_stage_dirty; /* ECAP.SSADS: accessed and dirty bits; needs a width */
+        bool nested;             /* ECAP.NEST; needs first_stage and a width */
 
         bool caching_mode;            /* CAP.CM */
         bool snoop_control;           /* ECAP.SC */

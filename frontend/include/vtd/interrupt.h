@@ -20,13 +20,17 @@
  * The messages of the unit itself, which send_message is called for, are never remapped.
  *
  * Nothing is cached: every request reads the table's entry anew, so that an invalidation has nothing
- * to do in the unit.  A VMM that keeps answers, as in the routes of interrupts that the kernel
- * injects, is told when to ask again: see vtd_frontend_watch_interrupts().
+ * to drop in the unit.  What is under way or kept outside of it is another matter:
+ *   - the VMM asks, and delivers the message, within one access (vtd_frontend_access_begin() and
+ *     _end(), vtd/dma.h).  Then the guest learns that an invalidation of interrupt entries, or a
+ *     switch of table or mode, is complete only when what was answered by the old ones is delivered;
+ *   - a VMM that keeps answers, as in the routes of interrupts that the kernel injects, puts them
+ *     down within the access, and is told when to ask again: vtd_frontend_watch_interrupts().
  */
 #ifndef VTD_INTERRUPT_H
 #define VTD_INTERRUPT_H
 
-#include "frontend.h"
+#include "vtd/frontend.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,28 +66,27 @@ enum {
  * Threads: may be called from any thread, at any time between vtd_frontend_new() and _free(), also
  * while another call on the unit is under way, but not from a callback other than the one of
  * vtd_frontend_watch_interrupts().  Makes the callbacks read_memory, at most once and of 16 bytes, and
- * send_message, from the calling thread.
- *
- * A call that overlaps vtd_frontend_run() or _reset() is answered by what held before or by what holds
- * after.  The unit does not wait for the delivery of what it has answered: a guest that changes an
- * entry may receive one more message of before, unless the VMM delivers it under a lock that it also
- * holds around run().
+ * send_message, from the calling thread; it may wait for a call on the unit that makes one of these, so
+ * the caller must hold no lock that they take.  A call that overlaps vtd_frontend_run(), _reset() or
+ * _restore() is answered by what held before or by what holds after.
  */
 int vtd_frontend_remap_interrupt(struct vtd_frontend *frontend, uint16_t rid, uint64_t address,
                                  uint32_t data, struct vtd_frontend_message *message);
 
 /*
- * The guest has invalidated @count entries from @first on; all 65536 also when it has switched table
- * or mode, and at a reset.  Called from inside vtd_frontend_run() and _reset(), in the thread of that
- * call, before a later wait descriptor completes or GSTS shows the change: what the VMM has kept of
- * such entries must be out of use when it returns.  On the unit, it may call
- * vtd_frontend_remap_interrupt() and nothing else.
+ * What the VMM has kept of @count entries from @first on must be out of use when this returns: the
+ * guest has invalidated them.  All 65536 are named also when it has switched table or mode, and after
+ * a reset or a restore.  It may be told of more than the guest asked for.
+ *
+ * Called from inside vtd_frontend_run(), in the thread of that call, when the accesses have ended that
+ * were under way, and before the guest learns that the invalidation is complete.  On the unit, it may
+ * call vtd_frontend_remap_interrupt() within an access, and nothing else.
  */
 typedef void (*vtd_frontend_interrupts_changed)(void *opaque, uint32_t first, uint32_t count);
 
 /*
  * Has @changed called from here on, in place of what was before; NULL for nothing.  Not while another
- * call on the unit is under way.
+ * call on the unit is under way, other than those of vtd/dma.h and vtd_frontend_remap_interrupt().
  */
 void vtd_frontend_watch_interrupts(struct vtd_frontend *frontend,
                                    vtd_frontend_interrupts_changed changed, void *opaque);
