@@ -7,10 +7,12 @@
 #include "shared/checked.h"
 #include "tests/diff/builder.h"
 
-#define REG_IQH 0x080u
+#define REG_GSTS 0x01cu
+#define REG_IQH  0x080u
 
 #define FSTS_PFO UINT32_C(0x1)
 #define FSTS_IQE UINT32_C(0x10)
+#define IQA_DW   UINT32_C(0x800)
 #define FAULT_F  UINT32_C(0x80000000)
 
 #define POINTER       UINT64_C(0xfffffffff000)
@@ -212,7 +214,7 @@ static bool without_snooping(const struct diff_view *view)
 
         return is_about_dma(view) && agrees_with(view, false) && find_way(view, &way) &&
                (way.pasid[0] >> 6 & 7) == 1 && !(way.pasid[1] & PWSNP) &&
-               (dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x90;
+               ((dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x90 || (way.context & 0x2));
 }
 
 static bool rights_first(const struct diff_view *view)
@@ -358,6 +360,31 @@ static bool large_first_stage_mask(const struct diff_view *view)
                (words[1] & 0x3f) > 18;
 }
 
+static bool narrow_queue_in_scalable_mode(const struct diff_view *view)
+{
+        return view->matter == DIFF_REGISTER && view->where == REG_FSTS &&
+               (view->ours & ~view->theirs & FSTS_IQE) && (latched_root(view) >> 10 & 3) == 1 &&
+               !(dword(view->their_page, REG_IQA) & IQA_DW);
+}
+
+/* The last descriptor before it was no wait. */
+static bool queue_not_disabled(const struct diff_view *view)
+{
+        const struct diff_step *step = &view->program->steps[view->step];
+
+        return view->matter == DIFF_REGISTER && view->where == REG_GSTS &&
+               (view->ours ^ view->theirs) == GCMD_QIE && (view->theirs & GCMD_QIE) &&
+               step->kind == DIFF_WRITE && step->address == REG_GCMD &&
+               !(step->words[0] & GCMD_QIE);
+}
+
+static bool abort_mode_is_scalable(const struct diff_view *view)
+{
+        return is_about_dma(view) && agrees_with(view, false) &&
+               (latched_root(view) >> 10 & 3) == 3 &&
+               (dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x30;
+}
+
 static bool wait_without_effect(const struct diff_view *view)
 {
         uint64_t words[2];
@@ -482,9 +509,14 @@ const struct diff_deviation diff_deviations[] = {
         {"15", DIFF_SUPPRESSED,
          "PASID-based IOTLB invalidation with an address mask above MAMV is an error",
          large_first_stage_mask},
+        {"16", DIFF_PARTED, "descriptors of 128 bits are accepted in scalable mode",
+         narrow_queue_in_scalable_mode},
+        {"18", DIFF_PARTED, "the queue is disabled after a wait only", queue_not_disabled},
         {"20", DIFF_SUPPRESSED,
          "a page that reaches into the interrupt range is blocked as a whole",
          page_in_interrupt_range},
+        {"25", DIFF_PARTED, "the reserved table mode 11b is taken for scalable mode",
+         abort_mode_is_scalable},
         {"27", DIFF_SUPPRESSED, "a tail that is refused for its bit 4 is still read back from IQT",
          misaligned_tail_kept},
         {"29", DIFF_SUPPRESSED,
