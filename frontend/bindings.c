@@ -16,13 +16,6 @@ const struct vtd_binding *vtd_bindings_peek(const struct vtd_bindings *bindings,
         return NULL;
 }
 
-struct vtd_binding *vtd_bindings_find(struct vtd_bindings *bindings, uint16_t rid, uint32_t pasid)
-{
-        const struct vtd_binding *found = vtd_bindings_peek(bindings, rid, pasid);
-
-        return found ? &bindings->slots[found - bindings->slots] : NULL;
-}
-
 /* The first empty slot from @start to below @end; @end when there is none. */
 static size_t find_empty(const struct vtd_bindings *bindings, size_t start, size_t end)
 {

@@ -98,7 +98,6 @@ struct vtd_bindings {
 };
 
 /* The binding of @rid and @pasid, or NULL. */
-struct vtd_binding *vtd_bindings_find(struct vtd_bindings *bindings, uint16_t rid, uint32_t pasid);
 const struct vtd_binding *vtd_bindings_peek(const struct vtd_bindings *bindings, uint16_t rid,
                                             uint32_t pasid);
 
@@ -145,7 +144,10 @@ void vtd_bindings_flush_aliases(struct vtd_bindings *bindings, const struct vtd_
 /* A table that must be flushed as a whole, which is then taken as done; 0 when there is none. */
 uint64_t vtd_bindings_take_flush(struct vtd_bindings *bindings);
 
-/* Everything is to be looked at again, and PASIDs searched for; @drop_caches: and nothing that was cached counts. */
+/*
+ * Everything is to be looked at again, and PASIDs searched for; @drop_caches: and nothing that was
+ * cached counts.
+ */
 void vtd_bindings_mark_all(struct vtd_bindings *bindings, bool drop_caches);
 
 /* The same for the devices that a context-cache descriptor names. */

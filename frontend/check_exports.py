@@ -22,13 +22,13 @@ def exported(library):
 
 
 def main():
-    functions = set().union(*map(declared, sys.argv[2:]))
-    symbols = exported(sys.argv[1])
+    headers = [declared(header) for header in sys.argv[2:]]
+    functions, symbols = set().union(*headers), exported(sys.argv[1])
     for name in sorted(functions - symbols):
         print(f"{name} is declared and not exported")
     for name in sorted(symbols - functions):
         print(f"{name} is exported and not declared")
-    if not functions or functions != symbols:
+    if not all(headers) or functions != symbols:
         sys.exit(1)
     print(f"{len(functions)} functions declared and exported")
 

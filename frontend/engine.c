@@ -428,7 +428,8 @@ static void attach_answered(struct vtd_engine *engine, const struct vtd_reply *r
 
 /*
  * Translations of @table may be stale.  After a host failure, or when the handle is unknown, the
- * broker has nothing attached to it any more; after any other refusal it must be told to block.
+ * broker has nothing attached to it any more; after any other refusal it must be told to block.  If
+ * a reset came between, that has the table released or invalidated anyway.
  */
 static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reason reason)
 {
@@ -440,15 +441,29 @@ static void block_table(struct vtd_engine *engine, uint64_t table, enum vtd_reas
 
                 if (!binding->used || binding->table != table)
                         continue;
-                block_current(engine, binding);
-                if (!blocked) {
-                        binding->current_known = false;
-                        if (!engine->abandoned)
-                                vtd_bindings_block(&engine->bindings, binding);
-                }
+                if (blocked)
+                        block_current(engine, binding);
+                else if (!engine->abandoned)
+                        vtd_bindings_block(&engine->bindings, binding);
                 if (!engine->abandoned)
                         record_fault(engine, binding, VTD_FAULT_FIRST_STAGE_ACCESS, fpd);
         }
+}
+
+/*
+ * An Invalidate was refused.  What was to be attached after it is looked at again once the table has
+ * been blocked: it may have become something else, and it must not come to what is cached there.
+ */
+static void invalidate_refused(struct vtd_engine *engine, const struct vtd_refusal *refusal)
+{
+        uint64_t table = engine->request.invalidate.table;
+
+        warn_of_refusal(engine, "to invalidate table", table, refusal);
+        if (engine->attach_due) {
+                engine->attach_due = false;
+                vtd_bindings_postpone(&engine->bindings, engine->asked);
+        }
+        block_table(engine, table, refusal->reason);
 }
 
 static int collect(struct vtd_engine *engine)
@@ -465,13 +480,10 @@ static int collect(struct vtd_engine *engine)
         engine->outstanding = false;
         if (reply.refused)
                 *engine->refusal = reply.refusal;
-        if (engine->request.type == VTD_REQUEST_ATTACH) {
+        if (engine->request.type == VTD_REQUEST_ATTACH)
                 attach_answered(engine, &reply);
-        } else if (reply.refused) {
-                warn_of_refusal(engine, "to invalidate table", engine->request.invalidate.table,
-                                &reply.refusal);
-                block_table(engine, engine->request.invalidate.table, reply.refusal.reason);
-        }
+        else if (reply.refused)
+                invalidate_refused(engine, &reply.refusal);
         return TURN_AGAIN;
 }
 
@@ -495,15 +507,70 @@ static int flush(struct vtd_engine *engine, unsigned *budget)
         return submit_outstanding(engine);
 }
 
+/* What is to be in force for interrupt requests once the commands are carried out. */
+static uint64_t wanted_interrupts(const struct vtd_engine *engine)
+{
+        uint64_t wanted = atomic_load(&engine->interrupts) & VTD_INTERRUPTS_IRTA_MASK;
+
+        if (engine->registers.set_interrupt_table)
+                wanted = vtd_registers_get64(&engine->registers, VTD_REG_IRTA);
+        if (engine->registers.command & VTD_GCMD_IRE)
+                wanted |= VTD_INTERRUPTS_REMAPPED;
+        if (engine->registers.command & VTD_GCMD_CFI)
+                wanted |= VTD_INTERRUPTS_COMPATIBILITY;
+        return wanted;
+}
+
 static bool is_command_wanted(const struct vtd_engine *engine)
 {
         uint32_t command = engine->registers.command;
 
-        return engine->registers.set_root || !!(command & VTD_GCMD_TE) != engine->enabled ||
-               !!(command & VTD_GCMD_QIE) != engine->queue.enabled;
+        return engine->registers.set_root || engine->registers.set_interrupt_table ||
+               !!(command & VTD_GCMD_TE) != engine->enabled ||
+               !!(command & VTD_GCMD_QIE) != engine->queue.enabled ||
+               wanted_interrupts(engine) != atomic_load(&engine->interrupts);
 }
 
-/* The root pointer is latched before translation is switched, should both be asked for at once. */
+/*
+ * Requests that were answered by these entries as they were are to be drained, and the VMM told; by
+ * one range that covers all of which it was not told yet.  Without the capability there is nothing.
+ */
+static void change_interrupts(struct vtd_engine *engine, uint32_t first, uint32_t count)
+{
+        struct vtd_interrupt_change *change = &engine->interrupt_change;
+        uint32_t end = first + count;
+
+        if (!(engine->capabilities.ecap & VTD_ECAP_IR))
+                return;
+        if (change->count > 0) {
+                end = change->first + change->count > end ? change->first + change->count : end;
+                first = change->first < first ? change->first : first;
+        }
+        *change = (struct vtd_interrupt_change){first, end - first};
+        vtd_dma_need_drain(&engine->dma);
+}
+
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine)
+{
+        struct vtd_interrupt_change change = engine->interrupt_change;
+
+        engine->interrupt_change.count = 0;
+        return change;
+}
+
+/* The whole of it changes in one step: no request sees a new table with an old mode. */
+static void switch_interrupts(struct vtd_engine *engine)
+{
+        uint64_t wanted = wanted_interrupts(engine);
+
+        if (engine->registers.set_interrupt_table || wanted != atomic_load(&engine->interrupts))
+                change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
+        atomic_store(&engine->interrupts, wanted);
+        engine->command_set_interrupt_table = engine->registers.set_interrupt_table;
+        engine->registers.set_interrupt_table = false;
+}
+
+/* Pointers are latched before what uses them is switched, should both be asked for at once. */
 static void start_command(struct vtd_engine *engine)
 {
         bool enable = engine->registers.command & VTD_GCMD_TE;
@@ -519,26 +586,33 @@ static void start_command(struct vtd_engine *engine)
         if (engine->command_set_root)
                 engine->root = vtd_registers_get64(&engine->registers, VTD_REG_RTADDR);
         engine->enabled = enable;
+        switch_interrupts(engine);
         if (engine->command_set_root || toggle) {
                 vtd_dma_set_mode(&engine->dma, engine->root, enable);
                 vtd_bindings_mark_all(&engine->bindings, engine->command_set_root || !enable);
         }
 }
 
+static bool has_news(const struct vtd_engine *engine)
+{
+        return vtd_dma_has_news(&engine->dma) || engine->interrupt_change.count > 0;
+}
+
 /*
  * To be done before a guest may take anything for completed: no access makes use of what was
- * invalidated any more, and who keeps translations has forgotten them.
+ * invalidated any more, and who keeps translations or interrupts has forgotten them.
  */
 static int settle_dma(struct vtd_engine *engine)
 {
         if (!vtd_dma_is_drained(&engine->dma))
                 return VTD_ENGINE_E_DRAINING;
-        return vtd_dma_has_news(&engine->dma) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
+        return has_news(engine) ? VTD_ENGINE_E_NEWS : TURN_AGAIN;
 }
 
 static int finish_command(struct vtd_engine *engine)
 {
         uint32_t status = vtd_registers_get32(&engine->registers, VTD_REG_GSTS);
+        uint64_t interrupts = atomic_load(&engine->interrupts);
         bool queue_wanted = engine->registers.command & VTD_GCMD_QIE;
         int r = settle_dma(engine);
 
@@ -549,13 +623,19 @@ static int finish_command(struct vtd_engine *engine)
                 vtd_queue_enable(&engine->queue, &engine->registers);
         if (!queue_wanted && engine->queue.enabled)
                 vtd_queue_disable(&engine->queue, &engine->registers);
-        status &= ~(VTD_GCMD_TE | VTD_GCMD_QIE);
+        status &= ~(VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_IRE | VTD_GCMD_CFI);
         if (engine->enabled)
                 status |= VTD_GCMD_TE;
         if (engine->queue.enabled)
                 status |= VTD_GCMD_QIE;
         if (engine->command_set_root && !engine->registers.set_root)
                 status |= VTD_GCMD_SRTP;
+        if (interrupts & VTD_INTERRUPTS_REMAPPED)
+                status |= VTD_GCMD_IRE;
+        if (interrupts & VTD_INTERRUPTS_COMPATIBILITY)
+                status |= VTD_GCMD_CFI;
+        if (engine->command_set_interrupt_table && !engine->registers.set_interrupt_table)
+                status |= VTD_GCMD_SIRTP;
         vtd_registers_set32(&engine->registers, VTD_REG_GSTS, status);
         return TURN_AGAIN;
 }
@@ -572,6 +652,8 @@ static void raise_queue_error(struct vtd_engine *engine, enum vtd_queue_error er
         struct vtd_message message = {.due = false};
 
         engine->held = false;
+        if (error == VTD_QUEUE_ERROR_TAIL_ALIGNMENT)
+                vtd_queue_align_tail(&engine->queue, &engine->registers);
         vtd_fault_queue_error(&engine->registers, error, &message);
         vtd_guest_deliver(&engine->guest, &message);
 }
@@ -666,26 +748,40 @@ static int execute(struct vtd_engine *engine)
                         vtd_bindings_mark_context(&engine->bindings, descriptor);
                 else if (descriptor->type == VTD_DESCRIPTOR_PASID_CACHE)
                         vtd_bindings_mark_pasid_cache(&engine->bindings, descriptor);
+                else if (descriptor->type == VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE)
+                        change_interrupts(engine, descriptor->index, descriptor->index_count);
                 complete_descriptor(engine);
         }
         return r;
 }
 
+/* Nothing is left to do but to send and tell what no wait descriptor came for. */
+static int rest(struct vtd_engine *engine)
+{
+        int r = TURN_AGAIN;
+
+        if (engine->pending.count > 0) {
+                engine->flush_due = true;
+                return TURN_AGAIN;
+        }
+        if (engine->settle_due || has_news(engine))
+                r = settle_dma(engine);
+        if (r != TURN_AGAIN)
+                return r;
+        engine->settle_due = false;
+        return VTD_FRONTEND_IDLE;
+}
+
 /*
- * Takes the next descriptor, or, with none left, sends and tells what no wait descriptor came for.
- * Emulated devices are done with it here, once, whatever it has to wait for after.
+ * Takes the next descriptor, if there is one.  Emulated devices are done with it here, once, whatever
+ * it has to wait for after.
  */
 static int fetch(struct vtd_engine *engine, unsigned *budget)
 {
         int r;
 
-        if (!vtd_queue_is_ready(&engine->queue, &engine->registers)) {
-                if (engine->pending.count == 0)
-                        return vtd_dma_has_news(&engine->dma) ? settle_dma(engine)
-                                                              : VTD_FRONTEND_IDLE;
-                engine->flush_due = true;
-                return TURN_AGAIN;
-        }
+        if (!vtd_queue_is_ready(&engine->queue, &engine->registers))
+                return rest(engine);
         if (*budget == 0)
                 return VTD_FRONTEND_PENDING;
         --*budget;
@@ -772,18 +868,36 @@ void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers)
         vtd_guest_deliver(&engine->guest, &invalidation);
 }
 
-void vtd_engine_reset(struct vtd_engine *engine)
+/*
+ * Invalidations that were pending are not in the state, although their descriptors may be done.
+ * They are not needed: where nothing is attached, no host table exists that could be stale, and one
+ * that stays attached is invalidated as a whole because it is forgotten here under which tag that was
+ * (see commit()).  Either happens before the next descriptor is fetched or command begun, so before
+ * the guest is told of anything.
+ */
+void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state)
 {
-        vtd_registers_reset(&engine->registers, &engine->capabilities);
+        uint32_t status = vtd_registers_get32(&state->registers, VTD_REG_GSTS);
+
+        engine->registers = state->registers;
         engine->queue = (struct vtd_queue){.enabled = false};
+        if (status & VTD_GCMD_QIE)
+                vtd_queue_latch(&engine->queue, state->iqa);
         engine->pending.count = 0;
-        engine->enabled = false;
-        engine->root = 0;
-        vtd_dma_set_mode(&engine->dma, 0, false);
+        engine->enabled = status & VTD_GCMD_TE;
+        engine->root = state->root;
+        vtd_dma_set_mode(&engine->dma, engine->root, engine->enabled);
         engine->command_active = false;
         engine->command_set_root = false;
+        engine->command_set_interrupt_table = false;
+        atomic_store(&engine->interrupts,
+                     state->interrupt_table |
+                             (status & VTD_GCMD_IRE ? VTD_INTERRUPTS_REMAPPED : 0) |
+                             (status & VTD_GCMD_CFI ? VTD_INTERRUPTS_COMPATIBILITY : 0));
+        change_interrupts(engine, 0, VTD_INTERRUPT_ENTRIES);
         engine->held = false;
         engine->flush_due = false;
+        engine->settle_due = true;
         engine->walking = NULL;
         engine->attach_due = false;
         engine->searching = NULL;
@@ -794,4 +908,33 @@ void vtd_engine_reset(struct vtd_engine *engine)
                 engine->bindings.slots[i].must_flush = false;
         }
         vtd_bindings_mark_all(&engine->bindings, true);
+}
+
+void vtd_engine_reset(struct vtd_engine *engine)
+{
+        struct vtd_engine_state state = {.root = 0};
+
+        vtd_registers_reset(&state.registers, &engine->capabilities);
+        vtd_engine_restore(engine, &state);
+}
+
+/*
+ * A command that was begun is saved as one that was not, which GSTS does not show either.  So is the
+ * descriptor or queue error that is held: the head has not moved, and it is fetched again.
+ */
+int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *state)
+{
+        if (engine->lost)
+                return VTD_FRONTEND_LOST;
+        if (engine->outstanding)
+                return VTD_FRONTEND_BUSY;
+        state->registers = engine->registers;
+        if (engine->command_active && engine->command_set_root)
+                state->registers.set_root = true;
+        if (engine->command_active && engine->command_set_interrupt_table)
+                state->registers.set_interrupt_table = true;
+        state->root = engine->root;
+        state->interrupt_table = atomic_load(&engine->interrupts) & VTD_INTERRUPTS_IRTA_MASK;
+        state->iqa = engine->queue.iqa;
+        return 0;
 }

@@ -19,12 +19,14 @@
  *
  * For emulated devices (dma/) an invalidation is executed when its descriptor is fetched, and a
  * command when it is started.  Before a command is finished, a wait descriptor executed or a queue
- * error raised, the accesses under way are drained and watches told; watches also when there is
- * nothing else to do.
+ * error raised, the accesses under way are drained and watches told; so they are when there is nothing
+ * else to do, if there are watches to tell or the unit was reset.  The same holds for who keeps entries
+ * of the interrupt remapping table, of which this unit itself keeps none.
  */
 #ifndef VTD_FRONTEND_ENGINE_H
 #define VTD_FRONTEND_ENGINE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,6 +34,7 @@
 #include "frontend/bindings.h"
 #include "frontend/dma/dma.h"
 #include "frontend/guest.h"
+#include "frontend/interrupt.h"
 #include "frontend/pending.h"
 #include "frontend/queue.h"
 #include "frontend/registers.h"
@@ -62,6 +65,10 @@ struct vtd_engine {
         uint64_t root;         /* RTADDR as latched by SRTP */
         bool command_active;   /* started, to be shown in GSTS when all bindings are settled */
         bool command_set_root; /* it latched the root */
+        bool command_set_interrupt_table;
+        /* VTD_INTERRUPTS_*, as in force; other threads read it at any time. */
+        _Atomic uint64_t interrupts;
+        struct vtd_interrupt_change interrupt_change; /* which the VMM is to be told of */
 
         bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
         struct vtd_descriptor descriptor;
@@ -69,6 +76,7 @@ struct vtd_engine {
         bool held_error;
         enum vtd_queue_error error;
         bool flush_due;
+        bool settle_due; /* accesses are to be drained even if no guest waits: after a reset */
 
         const struct vtd_binding *walking; /* whose tables walk is reading, or NULL */
         struct vtd_walk walk;
@@ -93,21 +101,44 @@ struct vtd_engine {
 };
 
 /*
- * The registers and caches return to their initial state and all bindings are marked; what is
- * plugged and connected stays.
+ * What of an engine can be saved.  All else follows from guest memory, or is what the broker has not
+ * been told yet of tables that it then attaches anew.
  */
+struct vtd_engine_state {
+        struct vtd_registers registers; /* with the commands that are still to be carried out */
+        uint64_t root;                  /* RTADDR as latched */
+        uint64_t interrupt_table;       /* IRTA as latched */
+        uint64_t iqa;                   /* IQA as latched; 0 unless GSTS.QIES */
+};
+
+/* Returns 0 with *@state; VTD_FRONTEND_LOST, _BUSY, as vtd_frontend_save(). */
+int vtd_engine_save(const struct vtd_engine *engine, struct vtd_engine_state *state);
+
+/*
+ * The engine is in @state, which a guest could have reached: caches are empty, and all bindings are
+ * marked; what is plugged and connected stays.
+ */
+void vtd_engine_restore(struct vtd_engine *engine, const struct vtd_engine_state *state);
+
+/* The same, to the initial state. */
 void vtd_engine_reset(struct vtd_engine *engine);
 
 /* Results of running that are the caller's to deal with: apart from those of vtd_frontend_run(). */
 enum {
         VTD_ENGINE_E_DRAINING = 0x100, /* accesses are under way that must end first */
-        VTD_ENGINE_E_NEWS,             /* vtd_dma_tell() is to be called, with no lock held */
+        VTD_ENGINE_E_NEWS,             /* somebody is to be told, with no lock held */
 };
 
 /*
  * See vtd_frontend_run(), whose results it returns besides the above; *@budget is what is left of it.
  */
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
+
+/*
+ * With VTD_ENGINE_E_NEWS: the interrupts of which the VMM is to be told, besides what vtd_dma_tell()
+ * does; they are forgotten here.
+ */
+struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine);
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The two interrupts of the unit, fault event and invalidation event, whose registers (control,
- * data, address, upper address) have the same shape.  The upper address counts only with extended
- * interrupt mode, which is not offered: the register stays 0.
+ * data, address, upper address) have the same shape.  Without extended interrupt mode there is no upper
+ * address: the register stays 0.
  */
 #ifndef VTD_FRONTEND_EVENT_H
 #define VTD_FRONTEND_EVENT_H

@@ -8,11 +8,16 @@
 #include "frontend/event.h"
 #include "shared/checked.h"
 
-/* Faults that FPD never suppresses: before any table, of the root, and failed accesses to tables. */
+/*
+ * Faults that FPD never suppresses: before any table, of the root, every failed access to a table,
+ * and those of interrupt requests that come before their entry.
+ */
 static const uint8_t unqualified_reasons[] = {
-        VTD_FAULT_INTERRUPT_REQUEST, VTD_FAULT_ROOT_REGISTER,    VTD_FAULT_ROOT_LEGACY_PASID,
-        VTD_FAULT_ROOT_ACCESS,       VTD_FAULT_ROOT_ABSENT,      VTD_FAULT_ROOT_RESERVED,
-        VTD_FAULT_CONTEXT_ACCESS,    VTD_FAULT_DIRECTORY_ACCESS, VTD_FAULT_PASID_ACCESS,
+        VTD_FAULT_REMAP_REQUEST,     VTD_FAULT_REMAP_INDEX,       VTD_FAULT_REMAP_ACCESS,
+        VTD_FAULT_REMAP_FORMAT,      VTD_FAULT_INTERRUPT_REQUEST, VTD_FAULT_ROOT_REGISTER,
+        VTD_FAULT_ROOT_LEGACY_PASID, VTD_FAULT_ROOT_ACCESS,       VTD_FAULT_ROOT_ABSENT,
+        VTD_FAULT_ROOT_RESERVED,     VTD_FAULT_CONTEXT_ACCESS,    VTD_FAULT_DIRECTORY_ACCESS,
+        VTD_FAULT_PASID_ACCESS,
 };
 
 static bool is_qualified(enum vtd_fault_reason reason)
@@ -87,13 +92,20 @@ void vtd_fault_queue_error(struct vtd_registers *registers, enum vtd_queue_error
         raise_status(registers, VTD_FSTS_IQE, message);
 }
 
+bool vtd_fault_is_recorded(const struct vtd_registers *registers)
+{
+        for (unsigned i = 0; i < registers->fault_records; i++)
+                if (vtd_registers_get32(registers, record_offset(i) + 12) & VTD_FRCD_F)
+                        return true;
+        return false;
+}
+
 void vtd_fault_status_written(struct vtd_registers *registers)
 {
         uint32_t status = vtd_registers_get32(registers, VTD_REG_FSTS) & ~VTD_FSTS_PPF;
 
-        for (unsigned i = 0; i < registers->fault_records; i++)
-                if (vtd_registers_get32(registers, record_offset(i) + 12) & VTD_FRCD_F)
-                        status |= VTD_FSTS_PPF;
+        if (vtd_fault_is_recorded(registers))
+                status |= VTD_FSTS_PPF;
         vtd_registers_set32(registers, VTD_REG_FSTS, status);
         if (!(status & (VTD_FSTS_PPF | VTD_FSTS_IQE)))
                 vtd_event_cancel(registers, VTD_EVENT_FAULT);

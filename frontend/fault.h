@@ -2,11 +2,14 @@
 /*
  * Fault recording registers and the fault half of FSTS.
  *
+ * Interrupt requests fault as on hardware, whether translation is on or off: FI is the index of the
+ * entry << 48 (0 when the request has none; of an index beyond 16 bits, its lower ones).
+ *
  * The requests of emulated devices fault as on hardware.  The faults of brokered devices do not
  * reach user space: the host's IOMMU blocks and logs them for the host alone.  What a guest finds
  * here for those is synthetic: one record each time that its tables ask
  * for something that is refused, when that is judged (a PASID-cache or context-cache invalidation,
- * SRTP, TE, a plug) and not when the device accesses memory.  Fields of such a record:
+ * SRTP, TE, a plug, a restore) and not when the device accesses memory.  Fields of such a record:
  *
  *   SID  the device's requester id     FI   0: there is no faulting address
  *   PP, PV  which PASID it is about; both 0 for requests without PASID
@@ -44,6 +47,13 @@
 
 enum vtd_fault_reason {
         VTD_FAULT_NONE = 0,
+        VTD_FAULT_REMAP_REQUEST = 0x20,
+        VTD_FAULT_REMAP_INDEX = 0x21,
+        VTD_FAULT_REMAP_ABSENT = 0x22,
+        VTD_FAULT_REMAP_ACCESS = 0x23,
+        VTD_FAULT_REMAP_RESERVED = 0x24,
+        VTD_FAULT_REMAP_FORMAT = 0x25,
+        VTD_FAULT_REMAP_SOURCE = 0x26,
         VTD_FAULT_INTERRUPT_REQUEST = 0x29,
         VTD_FAULT_ROOT_REGISTER = 0x30,
         VTD_FAULT_ROOT_LEGACY_PASID = 0x31,
@@ -129,6 +139,9 @@ bool vtd_fault_record(struct vtd_registers *registers, const struct vtd_fault *f
 /* Sets FSTS.IQE and IQERCD; *@message becomes due when the fault event is to be sent. */
 void vtd_fault_queue_error(struct vtd_registers *registers, enum vtd_queue_error error,
                            struct vtd_message *message);
+
+/* True when a record is valid (F), which is what FSTS.PPF says. */
+bool vtd_fault_is_recorded(const struct vtd_registers *registers);
 
 /* FSTS or a record was written: PPF follows the records, and a pending event may be moot. */
 void vtd_fault_status_written(struct vtd_registers *registers);

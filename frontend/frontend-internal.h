@@ -21,7 +21,23 @@ struct vtd_frontend {
         pthread_mutex_t lock;
         struct vtd_engine engine;
         struct vtd_refusal refusal;
+        vtd_frontend_interrupts_changed interrupts_changed; /* or NULL */
+        void *interrupts_changed_opaque;
 };
+
+/* A mutex that was initialised and is not held by its caller cannot fail. */
+static inline void vtd_frontend_lock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_lock(&frontend->lock);
+}
+
+static inline void vtd_frontend_unlock(struct vtd_frontend *frontend)
+{
+        (void)pthread_mutex_unlock(&frontend->lock);
+}
+
+/* The unit is in @state, or in reset state if that is NULL: a reset and a restore have one way. */
+void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state);
 
 /*
  * Puts @backend in the place of a connection to a broker and says Hello through it.  It is owned by

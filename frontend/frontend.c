@@ -76,6 +76,7 @@ int vtd_frontend_new(struct vtd_frontend **out, const struct vtd_frontend_config
                 return r;
         }
         vtd_engine_reset(&frontend->engine);
+        (void)vtd_engine_take_change(&frontend->engine); /* nobody knows of what was before */
         *out = frontend;
         return 0;
 }
@@ -397,24 +398,13 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
         return call(frontend, &request, -1, &reply);
 }
 
-/* A mutex that was initialised and is not held by its caller cannot fail. */
-static void lock(struct vtd_frontend *frontend)
-{
-        (void)pthread_mutex_lock(&frontend->lock);
-}
-
-static void unlock(struct vtd_frontend *frontend)
-{
-        (void)pthread_mutex_unlock(&frontend->lock);
-}
-
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
 {
         uint64_t value;
 
-        lock(frontend);
+        vtd_frontend_lock(frontend);
         value = vtd_registers_read(&frontend->engine.registers, offset, size);
-        unlock(frontend);
+        vtd_frontend_unlock(frontend);
         return value;
 }
 
@@ -423,32 +413,51 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
 {
         struct vtd_engine *engine = &frontend->engine;
 
-        lock(frontend);
+        vtd_frontend_lock(frontend);
         vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
-        unlock(frontend);
+        vtd_frontend_unlock(frontend);
+}
+
+/* Watches, and the VMM of what it has kept of interrupts. */
+static void tell(struct vtd_frontend *frontend, const struct vtd_interrupt_change *change)
+{
+        vtd_dma_tell(&frontend->engine.dma);
+        if (change->count > 0 && frontend->interrupts_changed)
+                frontend->interrupts_changed(frontend->interrupts_changed_opaque, change->first,
+                                             change->count);
 }
 
 /*
  * Watches are told without the lock, because whoever is told may wait for a thread that has a fault
- * to record.  That thread may also be what a drain waits for: a caller that tries again at once must
- * not keep it from the lock.
+ * to record, or have one itself.  That thread may also be what a drain waits for: a caller that tries
+ * again at once must not keep it from the lock.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
+        struct vtd_interrupt_change change;
         int r;
 
         for (;;) {
-                lock(frontend);
+                vtd_frontend_lock(frontend);
                 r = vtd_engine_run(&frontend->engine, &budget);
-                unlock(frontend);
+                if (r == VTD_ENGINE_E_NEWS)
+                        change = vtd_engine_take_change(&frontend->engine);
+                vtd_frontend_unlock(frontend);
                 if (r != VTD_ENGINE_E_NEWS)
                         break;
-                vtd_dma_tell(&frontend->engine.dma);
+                tell(frontend, &change);
         }
         if (r != VTD_ENGINE_E_DRAINING)
                 return r;
         (void)sched_yield();
         return VTD_FRONTEND_PENDING;
+}
+
+void vtd_frontend_watch_interrupts(struct vtd_frontend *frontend,
+                                   vtd_frontend_interrupts_changed changed, void *opaque)
+{
+        frontend->interrupts_changed = changed;
+        frontend->interrupts_changed_opaque = opaque;
 }
 
 int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
@@ -459,11 +468,19 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend)
                                                 : -1;
 }
 
+void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state)
+{
+        vtd_frontend_lock(frontend);
+        if (state)
+                vtd_engine_restore(&frontend->engine, state);
+        else
+                vtd_engine_reset(&frontend->engine);
+        vtd_frontend_unlock(frontend);
+}
+
 void vtd_frontend_reset(struct vtd_frontend *frontend)
 {
-        lock(frontend);
-        vtd_engine_reset(&frontend->engine);
-        unlock(frontend);
+        vtd_frontend_begin_anew(frontend, NULL);
 }
 
 /* Returns 0 with @request filled in; -ENODEV, -EINVAL. */
@@ -558,7 +575,7 @@ int vtd_frontend_get_pasid_bits(const struct vtd_frontend *frontend, uint16_t ri
 
 void vtd_frontend_get_stats(struct vtd_frontend *frontend, struct vtd_frontend_stats *stats)
 {
-        lock(frontend);
+        vtd_frontend_lock(frontend);
         *stats = frontend->engine.stats;
-        unlock(frontend);
+        vtd_frontend_unlock(frontend);
 }

@@ -5,9 +5,9 @@
  * so what lies between two of them travels in one request per table.
  *
  * Ranges that touch or overlap become one, and leaf-only ranges also across a range between them
- * that asks for more, so that as few are sent as can be; nothing is invalidated beyond what was asked, except
- * that more ranges than one request carries, or a range that reaches beyond the table's address
- * width, become the whole table.
+ * that asks for more, so that as few are sent as can be; nothing is invalidated beyond what was
+ * asked, except that more ranges than one request carries, or a range that reaches beyond the
+ * table's address width, become the whole table.
  */
 #ifndef VTD_FRONTEND_PENDING_H
 #define VTD_FRONTEND_PENDING_H

@@ -43,7 +43,6 @@ enum {
 /* A checked descriptor; which members count depends on type and granularity. */
 struct vtd_descriptor {
         enum vtd_descriptor_type type;
-        bool ignored; /* nothing to do: it serves a capability that is not offered */
         unsigned granularity;
         uint16_t domain_id;
         uint32_t pasid;
@@ -52,6 +51,8 @@ struct vtd_descriptor {
         uint64_t address;        /* IOTLB: page aligned */
         unsigned address_mask;   /* 0 to 63: log2 of the number of pages */
         bool leaf;
+        uint32_t index;       /* interrupt entry cache: the first entry, ... */
+        uint32_t index_count; /* ... and how many, or all of 65536 */
         bool wait_interrupt;
         bool wait_status;
         uint32_t status_data;
@@ -60,6 +61,7 @@ struct vtd_descriptor {
 
 struct vtd_queue {
         bool enabled;
+        uint64_t iqa; /* IQA as captured; what follows is in it */
         uint64_t base;
         uint32_t size;            /* bytes */
         uint32_t descriptor_size; /* 16 or 32 */
@@ -68,6 +70,9 @@ struct vtd_queue {
 enum {
         VTD_QUEUE_E_ERROR = 1, /* *@error is to be raised; the head stays */
 };
+
+/* An enabled queue where @iqa, the value of IQA, says. */
+void vtd_queue_latch(struct vtd_queue *queue, uint64_t iqa);
 
 /* Captures IQA; the head is 0. */
 void vtd_queue_enable(struct vtd_queue *queue, struct vtd_registers *registers);
@@ -83,10 +88,13 @@ bool vtd_queue_is_ready(const struct vtd_queue *queue, const struct vtd_register
  * latched RTADDR.TTM.  The head stays until vtd_queue_advance().
  * Returns 0 with *@descriptor; VTD_QUEUE_E_ERROR with *@error.
  */
-int vtd_queue_fetch(const struct vtd_queue *queue, struct vtd_registers *registers,
+int vtd_queue_fetch(const struct vtd_queue *queue, const struct vtd_registers *registers,
                     const struct vtd_guest *guest, const struct vtd_capabilities *capabilities,
                     unsigned table_mode, struct vtd_descriptor *descriptor,
                     enum vtd_queue_error *error);
+
+/* The error of a tail that lies within a descriptor is raised: IQT is where that begins. */
+void vtd_queue_align_tail(const struct vtd_queue *queue, struct vtd_registers *registers);
 
 /* The descriptor at the head is done. */
 void vtd_queue_advance(const struct vtd_queue *queue, struct vtd_registers *registers);

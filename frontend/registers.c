@@ -72,16 +72,23 @@ uint64_t vtd_registers_read(const struct vtd_registers *registers, uint64_t offs
 }
 
 /*
- * RTPS falls at once, so that a guest which polls for it never takes the answer to an earlier SRTP
- * for this one's.  The sticky status bits change only when engine.c has carried the command out.
+ * RTPS and IRTPS fall at once, so that a guest which polls for one never takes the answer to an
+ * earlier command for this one's.  The sticky status bits change only when engine.c has carried the
+ * command out.
  */
 static void take_command(struct vtd_registers *registers, uint32_t value)
 {
-        registers->command = value & (VTD_GCMD_TE | VTD_GCMD_QIE);
-        if (value & VTD_GCMD_SRTP) {
+        uint32_t offered = VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE;
+
+        if (vtd_registers_get64(registers, VTD_REG_ECAP) & VTD_ECAP_IR)
+                offered |= VTD_GCMD_IRE | VTD_GCMD_SIRTP | VTD_GCMD_CFI;
+        value &= offered;
+        registers->command = value & ~(VTD_GCMD_SRTP | VTD_GCMD_SIRTP);
+        if (value & VTD_GCMD_SRTP)
                 registers->set_root = true;
-                registers->dwords[VTD_REG_GSTS / 4] &= ~VTD_GCMD_SRTP;
-        }
+        if (value & VTD_GCMD_SIRTP)
+                registers->set_interrupt_table = true;
+        registers->dwords[VTD_REG_GSTS / 4] &= ~(value & (VTD_GCMD_SRTP | VTD_GCMD_SIRTP));
 }
 
 static bool is_fault_flag(const struct vtd_registers *registers, unsigned offset)
@@ -91,9 +98,23 @@ static bool is_fault_flag(const struct vtd_registers *registers, unsigned offset
                offset % VTD_FRCD_SIZE == 12;
 }
 
+static bool exists(const struct vtd_registers *registers, const struct register_rule *rule)
+{
+        return (vtd_registers_get64(registers, VTD_REG_ECAP) & rule->needed) == rule->needed;
+}
+
+uint32_t vtd_registers_writable(const struct vtd_registers *registers, unsigned offset)
+{
+        uint32_t bits = 0;
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(register_rules); i++)
+                if (register_rules[i].offset == offset && exists(registers, &register_rules[i]))
+                        bits |= register_rules[i].writable;
+        return bits;
+}
+
 static unsigned write_dword(struct vtd_registers *registers, unsigned offset, uint32_t value)
 {
-        uint64_t ecap = vtd_registers_get64(registers, VTD_REG_ECAP);
         uint32_t *dword = &registers->dwords[offset / 4];
         unsigned triggers = 0;
 
@@ -108,7 +129,7 @@ static unsigned write_dword(struct vtd_registers *registers, unsigned offset, ui
         for (size_t i = 0; i < VTD_ARRAY_SIZE(register_rules); i++) {
                 const struct register_rule *rule = &register_rules[i];
 
-                if (rule->offset != offset || (ecap & rule->needed) != rule->needed)
+                if (rule->offset != offset || !exists(registers, rule))
                         continue;
                 *dword = (*dword & ~rule->writable) | (value & rule->writable);
                 *dword &= ~(value & rule->cleared_by_one);

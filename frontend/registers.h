@@ -43,9 +43,12 @@ enum {
 };
 
 /* GCMD and GSTS: the positions are the same. */
-#define VTD_GCMD_TE   (UINT32_C(1) << 31)
-#define VTD_GCMD_SRTP (UINT32_C(1) << 30)
-#define VTD_GCMD_QIE  (UINT32_C(1) << 26)
+#define VTD_GCMD_TE    (UINT32_C(1) << 31)
+#define VTD_GCMD_SRTP  (UINT32_C(1) << 30)
+#define VTD_GCMD_QIE   (UINT32_C(1) << 26)
+#define VTD_GCMD_IRE   (UINT32_C(1) << 25)
+#define VTD_GCMD_SIRTP (UINT32_C(1) << 24)
+#define VTD_GCMD_CFI   (UINT32_C(1) << 23)
 
 #define VTD_FSTS_PFO       UINT32_C(0x1)
 #define VTD_FSTS_PPF       UINT32_C(0x2)
@@ -58,13 +61,14 @@ enum {
 
 #define VTD_ICS_IWC UINT32_C(0x1)
 
-#define VTD_FRCD_SIZE     16u
-#define VTD_FRCD_T2       (UINT32_C(1) << 28) /* in the third of the four dwords */
-#define VTD_FRCD_PRIV     (UINT32_C(1) << 29)
-#define VTD_FRCD_PP       (UINT32_C(1) << 31)
-#define VTD_FRCD_F        (UINT32_C(1) << 31) /* in the last one */
-#define VTD_FRCD_T1       (UINT32_C(1) << 30)
-#define VTD_FRCD_PV_SHIFT 8u
+#define VTD_FRCD_SIZE        16u
+#define VTD_FRCD_T2          (UINT32_C(1) << 28) /* in the third of the four dwords */
+#define VTD_FRCD_PRIV        (UINT32_C(1) << 29)
+#define VTD_FRCD_PP          (UINT32_C(1) << 31)
+#define VTD_FRCD_F           (UINT32_C(1) << 31) /* in the last one */
+#define VTD_FRCD_T1          (UINT32_C(1) << 30)
+#define VTD_FRCD_PV_SHIFT    8u
+#define VTD_FRCD_INDEX_SHIFT 48u /* of an interrupt fault, in the first eight bytes */
 
 #define VTD_RTADDR_TTM(root) (((root) >> 10) & 3u)
 #define VTD_TTM_LEGACY       0u
@@ -83,8 +87,9 @@ struct vtd_registers {
         unsigned fault_records;
         unsigned next_fault_record;
         /* What GCMD asked for and engine.c has not taken up yet. */
-        uint32_t command; /* the sticky bits TE and QIE as last written */
-        bool set_root;    /* SRTP was written since it was last taken up */
+        uint32_t command;         /* the sticky bits as last written: TE, QIE, IRE, CFI */
+        bool set_root;            /* SRTP was written since it was last taken up */
+        bool set_interrupt_table; /* SIRTP, likewise */
 };
 
 /* Brings the page to its reset state. */
@@ -95,6 +100,9 @@ void vtd_registers_reset(struct vtd_registers *registers,
 uint64_t vtd_registers_read(const struct vtd_registers *registers, uint64_t offset, unsigned size);
 unsigned vtd_registers_write(struct vtd_registers *registers, uint64_t offset, unsigned size,
                              uint64_t value);
+
+/* The bits of the dword at @offset that keep what a guest writes, by what it was offered. */
+uint32_t vtd_registers_writable(const struct vtd_registers *registers, unsigned offset);
 
 /* The unit's own accesses: no masks, no consequences. */
 static inline uint32_t vtd_registers_get32(const struct vtd_registers *registers, unsigned offset)

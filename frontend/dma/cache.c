@@ -136,11 +136,11 @@ static void condemn(struct vtd_cache_set *set)
 static void visit(struct vtd_cache_set *set, const struct vtd_cache_selector *selector)
 {
         uint64_t sequence = atomic_load(&set->sequence);
-        unsigned ways = sequence & TAKEN ? 0 : select_ways(set, selector);
+        unsigned ways = select_ways(set, selector);
 
-        if (!(sequence & TAKEN) && ways == 0 && atomic_load(&set->sequence) == sequence)
+        if (!(sequence & TAKEN) && ways == 0)
                 return;
-        if (ways == 0 ||
+        if ((sequence & TAKEN) ||
             !atomic_compare_exchange_strong(&set->sequence, &sequence, sequence | TAKEN)) {
                 condemn(set);
                 return;
@@ -171,7 +171,7 @@ void vtd_cache_clear(struct vtd_cache *cache)
         uint32_t kinds = atomic_exchange(&cache->kinds, 0);
 
         vtd_cache_announce(cache);
-        if (kinds == 0 && atomic_load(&cache->kinds) == 0)
+        if (kinds == 0 && vtd_cache_kinds_now(cache) == 0)
                 return;
         for (size_t i = 0; i >> cache->set_bits == 0; i++)
                 visit(&cache->sets[i], &everything);

@@ -33,7 +33,7 @@
  *   - C after A: the comparison sees the addition.  Then either the inserter gives up, or its walk
  *     began after A as well: its load of the counter has seen the addition, and so everything that
  *     happened before it, such as the guest's change of the table.
- * V leaves a set alone in which it sees nothing to empty, without taking it: who takes it later
+ * V leaves a set alone that is not taken and in which it sees nothing to empty: who takes it later
  * compares after that, so after A.
  *
  * Which entries can be there at all is noted in `kinds`, so that what is not used costs nothing: an

@@ -21,6 +21,8 @@
 #define ENABLED   UINT64_C(1)
 #define ROOT_MASK (~UINT64_C(0x3ff))
 
+#define MESSAGE_SIZE 4u
+
 #define READ_WRITE (VTD_FRONTEND_DMA_READ | VTD_FRONTEND_DMA_WRITE)
 
 int vtd_dma_init(struct vtd_dma *dma, const struct vtd_guest *guest,
@@ -86,30 +88,12 @@ struct translation {
         struct vtd_dma *dma;
         const struct vtd_frontend_dma_request *request;
         uint64_t before; /* what is kept must not be older than an invalidation: see cache.h */
-        struct vtd_fault *fault;
+        struct vtd_dma_fault *fault;
 };
-
-static enum vtd_fault_access access_of(const struct vtd_frontend_dma_request *request)
-{
-        if (request->access == READ_WRITE)
-                return VTD_FAULT_ATOMIC;
-        return request->access == VTD_FRONTEND_DMA_READ ? VTD_FAULT_READ : VTD_FAULT_WRITE;
-}
 
 static int block(const struct translation *translation, enum vtd_fault_reason reason, bool fpd)
 {
-        const struct vtd_frontend_dma_request *request = translation->request;
-
-        *translation->fault = (struct vtd_fault){
-                .reason = reason,
-                .fpd = fpd,
-                .rid = request->rid,
-                .with_pasid = request->with_pasid,
-                .pasid = request->with_pasid ? request->pasid : 0,
-                .privileged = request->privileged,
-                .address = request->address,
-                .access = access_of(request),
-        };
+        *translation->fault = (struct vtd_dma_fault){.reason = reason, .fpd = fpd};
         return VTD_FRONTEND_FAULTED;
 }
 
@@ -182,6 +166,13 @@ static int block_supervisor(const struct translation *translation,
         return block(translation, VTD_FAULT_PASID_SUPERVISOR, entry.fpd);
 }
 
+/* A message is a write of an aligned dword; all else that comes to the range without PASID is none. */
+static bool is_message(const struct vtd_frontend_dma_request *request)
+{
+        return !request->with_pasid && request->access == VTD_FRONTEND_DMA_WRITE &&
+               request->size == MESSAGE_SIZE && request->address % MESSAGE_SIZE == 0;
+}
+
 /*
  * Requests that no entry has a say in: all while translation is off, which pass, but not as memory in
  * the interrupt range; those to that range without PASID; and all in another table mode.  Faults are
@@ -194,7 +185,7 @@ static int judge_early(const struct translation *translation, uint64_t mode,
         bool enabled = mode & ENABLED;
 
         if (is_interrupt_range(request->address) && !(enabled && request->with_pasid)) {
-                if (!request->with_pasid && request->access == VTD_FRONTEND_DMA_WRITE)
+                if (is_message(request))
                         return VTD_FRONTEND_INTERRUPT;
                 return block(translation, enabled ? VTD_FAULT_INTERRUPT_REQUEST : VTD_FAULT_NONE,
                              false);
@@ -251,7 +242,7 @@ static int follow_tables(const struct translation *translation,
 
 int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
                       const struct vtd_frontend_dma_request *request,
-                      struct vtd_frontend_dma_translation *result, struct vtd_fault *fault)
+                      struct vtd_frontend_dma_translation *result, struct vtd_dma_fault *fault)
 {
         /* Taken before anything else is read. */
         const struct translation translation = {dma, request, vtd_cache_now(&dma->iotlb), fault};

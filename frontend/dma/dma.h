@@ -33,6 +33,12 @@ struct vtd_dma {
         struct vtd_watches watches;
 };
 
+/* Why a request is blocked; the rest of its record is in the request. */
+struct vtd_dma_fault {
+        enum vtd_fault_reason reason; /* or none */
+        bool fpd;
+};
+
 /* Translation is off.  @guest and @capabilities must stay.  Returns 0 or a negative errno. */
 int vtd_dma_init(struct vtd_dma *dma, const struct vtd_guest *guest,
                  const struct vtd_capabilities *capabilities);
@@ -44,7 +50,7 @@ void vtd_dma_deinit(struct vtd_dma *dma);
  */
 int vtd_dma_translate(struct vtd_dma *dma, unsigned epoch,
                       const struct vtd_frontend_dma_request *request,
-                      struct vtd_frontend_dma_translation *result, struct vtd_fault *fault);
+                      struct vtd_frontend_dma_translation *result, struct vtd_dma_fault *fault);
 
 /* True while translation is on. */
 bool vtd_dma_is_enabled(const struct vtd_dma *dma);
@@ -58,6 +64,12 @@ void vtd_dma_set_mode(struct vtd_dma *dma, uint64_t root, bool enabled);
 
 /* Drops what @descriptor names in which caches; it may be of any type. */
 void vtd_dma_invalidate(struct vtd_dma *dma, const struct vtd_descriptor *descriptor);
+
+/* Something else was invalidated that accesses make use of: the next drain is for it as well. */
+static inline void vtd_dma_need_drain(struct vtd_dma *dma)
+{
+        dma->accesses.due = true;
+}
 
 /*
  * True when no access is under way any more that began before the last invalidation.  Never waits:

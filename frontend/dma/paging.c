@@ -67,7 +67,11 @@ static bool meets_interrupts(uint64_t address, uint64_t size)
                                   VTD_INTERRUPT_RANGE_SIZE);
 }
 
-/* Judges the byte at @address in @page, and makes the block around it so small that it is memory. */
+/*
+ * Judges the byte that @address comes out at in @page, and makes the block around it so small that it
+ * is memory.  It must not begin on one side of the interrupt range for the device either, and hold
+ * some of it: there are no tables for what requests without PASID write there.
+ */
 static enum vtd_fault_reason judge_output(struct vtd_page *page, uint64_t address)
 {
         static const unsigned shifts[] = {30, 21, VTD_PAGE_SHIFT};
@@ -78,7 +82,9 @@ static enum vtd_fault_reason judge_output(struct vtd_page *page, uint64_t addres
                 if (shifts[i] > page->shift)
                         continue;
                 narrow(page, shifts[i], address);
-                if (!meets_interrupts(page->translated, UINT64_C(1) << page->shift))
+                if (!meets_interrupts(page->translated, UINT64_C(1) << page->shift) &&
+                    !meets_interrupts(address & ~vtd_low_bits(page->shift), UINT64_C(1)
+                                                                                    << page->shift))
                         break;
         }
         return VTD_FAULT_NONE;

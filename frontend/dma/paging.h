@@ -35,7 +35,8 @@ enum {
  * nested; sets accessed and dirty bits on the way as the architecture says, for which @guest must
  * have the callback compare_exchange.  A privileged request without SRE is refused here.  The
  * verdict is on the first byte, and on the part of the request that lies in the same block.  A block
- * never overlaps the interrupt range: it is made smaller instead.
+ * never overlaps the interrupt range, neither where it comes out nor on the device's side (unless the
+ * request is in there itself, with PASID): it is made smaller instead.
  *
  * The work is bounded whatever the tables hold, and however they change meanwhile: an entry that
  * was changed each time between its read and its update is given up after a fixed number of tries.

@@ -15,19 +15,37 @@ void vtd_frontend_access_end(struct vtd_frontend *frontend, struct vtd_frontend_
         vtd_accesses_end(&frontend->engine.dma.accesses, access->epoch);
 }
 
-/* Translation may have been switched off, and the registers reset, since the request was judged. */
-static void record(struct vtd_frontend *frontend, const struct vtd_fault *fault)
+static enum vtd_fault_access access_of(const struct vtd_frontend_dma_request *request)
 {
+        if (request->access == (VTD_FRONTEND_DMA_READ | VTD_FRONTEND_DMA_WRITE))
+                return VTD_FAULT_ATOMIC;
+        return request->access == VTD_FRONTEND_DMA_READ ? VTD_FAULT_READ : VTD_FAULT_WRITE;
+}
+
+/* Translation may have been switched off, and the registers reset, since the request was judged. */
+static void record(struct vtd_frontend *frontend, const struct vtd_frontend_dma_request *request,
+                   const struct vtd_dma_fault *why)
+{
+        const struct vtd_fault fault = {
+                .reason = why->reason,
+                .fpd = why->fpd,
+                .rid = request->rid,
+                .with_pasid = request->with_pasid,
+                .pasid = request->with_pasid ? request->pasid : 0,
+                .privileged = request->privileged,
+                .address = request->address,
+                .access = access_of(request),
+        };
         struct vtd_engine *engine = &frontend->engine;
         struct vtd_message message = {.due = false};
 
-        if (fault->reason == VTD_FAULT_NONE)
+        if (fault.reason == VTD_FAULT_NONE)
                 return;
-        (void)pthread_mutex_lock(&frontend->lock);
+        vtd_frontend_lock(frontend);
         if (vtd_dma_is_enabled(&engine->dma) &&
-            vtd_fault_record(&engine->registers, fault, &message))
+            vtd_fault_record(&engine->registers, &fault, &message))
                 engine->stats.faults++;
-        (void)pthread_mutex_unlock(&frontend->lock);
+        vtd_frontend_unlock(frontend);
         vtd_guest_deliver(&engine->guest, &message);
 }
 
@@ -36,14 +54,14 @@ int vtd_frontend_translate(struct vtd_frontend *frontend, const struct vtd_front
                            struct vtd_frontend_dma_translation *translation)
 {
         struct vtd_engine *engine = &frontend->engine;
-        struct vtd_fault fault;
+        struct vtd_dma_fault fault;
         int r;
 
         if (!engine->guest.callbacks.compare_exchange)
                 return -ENOTSUP;
         r = vtd_dma_translate(&engine->dma, access->epoch, request, translation, &fault);
         if (r == VTD_FRONTEND_FAULTED)
-                record(frontend, &fault);
+                record(frontend, request, &fault);
         return r;
 }
 

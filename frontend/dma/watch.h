@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who wants to be told of invalidations (vtd_frontend_watch), and what of.  Threads that translate
- * note what they hand out by the PASID-table entry's type, domain id and PASID; the thread that invalidates takes notice of descriptors as it
- * executes them, and tells when all accesses have ended that began before: an access may hand out
- * what was just dropped, and a back end may keep that, up to its end.
+ * note what they hand out by the PASID-table entry's type, domain id and PASID; the thread that
+ * invalidates takes notice of descriptors as it executes them, and tells when all accesses have ended
+ * that began before: an access may hand out what was just dropped, and a back end may keep that, up
+ * to its end.
  *
  * Notes are kept by the parity of the epoch in which the access began (access.h), because a watch
  * that was told to forget everything begins a new note while other accesses are under way: at the

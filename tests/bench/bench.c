@@ -18,10 +18,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "tests/bench/measure.h"
 #include "tests/system/broker-run.h"
 #include "tests/system/raw-client.h"
 
@@ -30,27 +30,6 @@
 #define BATCH        200u
 #define GUEST_MEMORY (UINT64_C(4) << 20)
 #define ROOT_TABLE   UINT64_C(0x1000)
-
-static int64_t now_ns(void)
-{
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-        double x = *(const double *)a, y = *(const double *)b;
-
-        return x < y ? -1 : x > y;
-}
-
-static double median(double *values, size_t count)
-{
-        qsort(values, count, sizeof(*values), compare);
-        return values[count / 2];
-}
 
 static int fail(const char *what)
 {
@@ -91,8 +70,9 @@ static int measure_start(const char *path)
                 times[i] = (double)(now_ns() - start) / 1e6;
                 raw_close(&client);
         }
-        (void)printf("start       connect to Hello answered   median %.2f ms  (goal < 10)\n",
+        (void)printf("start       connect to Hello answered   median %.2f ms",
                      median(times, STARTS));
+        print_goal(median(times, STARTS), 10);
         return 0;
 }
 
@@ -220,13 +200,15 @@ static int measure_invalidate(struct raw_client *client, uint64_t table, pid_t w
         }
         raw_close(&other);
         (void)waitpid(pid, NULL, 0);
-        if (result == 0)
-                (void)printf("invalidate  on %s: brokered median %.2f us, bare socket median "
-                             "%.2f us, ratio median %.2f  (goal < 1.5)\n",
-                             processor ? "two processors" : "one processor",
-                             median(brokered, BATCHES), median(bare, BATCHES),
-                             median(ratios, BATCHES));
-        return result;
+        if (result != 0)
+                return result;
+        (void)printf(
+                "invalidate  on %s: brokered median %.2f us, bare socket median %.2f us, ratio "
+                "median %.2f",
+                processor ? "two processors" : "one processor", median(brokered, BATCHES),
+                median(bare, BATCHES), median(ratios, BATCHES));
+        print_goal(median(ratios, BATCHES), 1.5);
+        return 0;
 }
 
 static int measure_memory(pid_t worker)
@@ -249,8 +231,8 @@ static int measure_memory(pid_t worker)
         (void)fclose(file);
         if (resident < 0)
                 return fail("no VmRSS in the worker's status");
-        (void)printf("memory      worker resident %.2f MiB  (goal < 3)\n",
-                     (double)resident / 1024.0);
+        (void)printf("memory      worker resident %.2f MiB", (double)resident / 1024.0);
+        print_goal((double)resident / 1024.0, 3);
         return 0;
 }
 

@@ -37,17 +37,17 @@ static void recover(struct fuzz_unit *fuzz, const struct fuzz_step *step)
         fuzz_write(fuzz, VTD_REG_FSTS, 4, VTD_FSTS_IQE);
 }
 
-/* Page-selective invalidations in a row, as many as c says: more than one request carries. */
+/* Page-selective invalidations in a row, as many as b says: more than one request carries. */
 static void queue_pages(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 {
         unsigned count = step->b % 160u;
 
         for (unsigned i = 0; i < count; i++) {
                 uint64_t page = (step->d + (uint64_t)i * (1 + step->a % 4u)) & 0xfffffffff;
-                uint64_t leaf = (step->a >> 2 & i & 1) << 6;
+                uint64_t leaf = (step->a >> 2 & i & 1) << 6, mask = step->c >> 2 & 3;
 
                 fuzz_put64(fuzz, FUZZ_QUEUE + fuzz->tail, 0x36 | (uint64_t)(step->c & 3) << 16);
-                fuzz_put64(fuzz, FUZZ_QUEUE + fuzz->tail + 8, page << 12 | leaf);
+                fuzz_put64(fuzz, FUZZ_QUEUE + fuzz->tail + 8, page << 12 | leaf | mask);
                 fuzz_put64(fuzz, FUZZ_QUEUE + fuzz->tail + 16, 0);
                 fuzz_put64(fuzz, FUZZ_QUEUE + fuzz->tail + 24, 0);
                 fuzz->tail = (fuzz->tail + 32) % 8192;
@@ -71,6 +71,7 @@ static const fuzz_operation operations[] = {
         recover,
         queue_pages,
         fuzz_step_store_later,
+        fuzz_step_fill,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -248,6 +248,10 @@ void fuzz_step_descriptor(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 void fuzz_step_entry(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 {
         static const uint8_t types[] = {1, 1, 1, 4, 0, 1, 2, 3};
+        /* Of second-stage and nested entries: SSADE, root and width, mostly 48 bits. */
+        uint64_t second_stage = (FUZZ_PAGING + (step->d >> 32 & 7) * VTD_PAGE_SIZE) |
+                                (step->d >> 35 & 3 ? 2 : step->d >> 37 & 7) << 2 |
+                                (step->d >> 40 & 1) << 9;
         unsigned device = step->a % FUZZ_DEVICES;
         uint32_t pasid = step->c & (step->c & 0x80000000 ? 0xfffff : 0x1ff);
         uint64_t table = FUZZ_TABLES + (device + (pasid >> 6)) % FUZZ_TABLES_COUNT * VTD_PAGE_SIZE;
@@ -267,9 +271,11 @@ void fuzz_step_entry(struct fuzz_unit *fuzz, const struct fuzz_step *step)
                 {fuzz_context_gpa(device),
                  directory | (uint64_t)(step->b >> 3 & 7) << 9 | (step->b & 0x40 ? 0 : 8) | 1},
                 {directory + (uint64_t)(pasid >> 6) * 8, table | 1},
-                {table + (uint64_t)(pasid & 63) * 64 + 8, step->d >> 2 & 3},
+                {table + (uint64_t)(pasid & 63) * 64 + 8, (step->d >> 2 & 3) | (step->d >> 41 & 1)
+                                                                                       << 23},
                 {table + (uint64_t)(pasid & 63) * 64 + 16, type & 1 ? first_stage | attributes : 0},
-                {table + (uint64_t)(pasid & 63) * 64, type ? 1 | 2 << 2 | type << 6 : 0},
+                {table + (uint64_t)(pasid & 63) * 64,
+                 type == 0 ? 0 : (type & 2 ? second_stage : 2 << 2) | type << 6 | 1},
         };
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(parts); i++)
@@ -278,6 +284,33 @@ void fuzz_step_entry(struct fuzz_unit *fuzz, const struct fuzz_step *step)
                 uint64_t gpa = parts[step->d >> 8 & 7].gpa;
 
                 fuzz_put64(fuzz, gpa, fuzz_get64(fuzz, gpa) ^ UINT64_C(1) << (step->d >> 16 & 63));
+        }
+}
+
+void fuzz_step_spread(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        unsigned count = step->b % 128u;
+
+        for (unsigned i = 0; i < count; i++) {
+                unsigned table = (step->c + (step->d & 1) * i) % FUZZ_TABLES_COUNT;
+
+                fuzz_put64(fuzz, fuzz_directory_gpa(step->a) + i * 8u,
+                           (FUZZ_TABLES + table * VTD_PAGE_SIZE) | 1);
+        }
+}
+
+void fuzz_step_fill(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        uint64_t table = FUZZ_TABLES + step->a % FUZZ_TABLES_COUNT * VTD_PAGE_SIZE;
+        uint64_t type = step->c & 1 ? 0x49 : step->c & 2 ? 0x109 : 0;
+
+        for (unsigned i = step->b & 63; i < 64 && i <= (step->b >> 6 & 63u); i++) {
+                uint64_t root = (step->d + (step->d >> 4 & 1) * i) & (FUZZ_ROOTS - 1);
+
+                fuzz_put64(fuzz, table + i * 64u + 8, step->c >> 2 & 3);
+                fuzz_put64(fuzz, table + i * 64u + 16,
+                           step->c & 1 ? FUZZ_FIRST_STAGE + root * VTD_PAGE_SIZE : 0);
+                fuzz_put64(fuzz, table + i * 64u, type);
         }
 }
 

@@ -39,6 +39,15 @@ void fuzz_step_descriptor(struct fuzz_unit *fuzz, const struct fuzz_step *step);
 /* Well-formed tables for device a, PASID c, entry by b and d; bit 15 of b: one bit is flipped. */
 void fuzz_step_entry(struct fuzz_unit *fuzz, const struct fuzz_step *step);
 
+/* The directory entries of device a aim at PASID table c, or, with bit 0 of d, at the tables in turn. */
+void fuzz_step_spread(struct fuzz_unit *fuzz, const struct fuzz_step *step);
+
+/*
+ * Entries of PASID table a, from the low to the high six bits of b, all with the same domain (c), and
+ * with one first-stage root (d) or, with bit 4 of d, with one each.
+ */
+void fuzz_step_fill(struct fuzz_unit *fuzz, const struct fuzz_step *step);
+
 /* Root, queue and translation as a driver switches them on; device 0 is plugged and has an entry. */
 void fuzz_begin_enabled(struct fuzz_unit *fuzz, const struct fuzz_step *scene);
 

@@ -7,6 +7,7 @@
 
 #include "shared/checked.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/expect.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool is_memory(uint64_t gpa, size_t size)
@@ -92,6 +93,50 @@ static void drop_moot_demands(struct fuzz_unit *fuzz)
         }
 }
 
+/* Of something that requests of emulated devices are translated by. */
+static bool is_invalidation(const uint64_t *words)
+{
+        unsigned type = words[0] & 0xf;
+
+        return type == VTD_DESCRIPTOR_CONTEXT_CACHE || type == VTD_DESCRIPTOR_IOTLB ||
+               type == VTD_DESCRIPTOR_PASID_IOTLB || type == VTD_DESCRIPTOR_PASID_CACHE;
+}
+
+struct fuzz_access *fuzz_begin_access(struct fuzz_unit *fuzz, unsigned index)
+{
+        struct fuzz_access *access = &fuzz->accesses[index % FUZZ_ACCESSES];
+
+        if (!access->open) {
+                access->open = true;
+                access->begun = fuzz->invalidations;
+                vtd_frontend_access_begin(fuzz->unit, &access->access);
+        }
+        return access;
+}
+
+void fuzz_end_access(struct fuzz_unit *fuzz, unsigned index)
+{
+        struct fuzz_access *access = &fuzz->accesses[index % FUZZ_ACCESSES];
+
+        if (access->open)
+                vtd_frontend_access_end(fuzz->unit, &access->access);
+        access->open = false;
+}
+
+void fuzz_end_accesses(struct fuzz_unit *fuzz)
+{
+        for (unsigned i = 0; i < FUZZ_ACCESSES; i++)
+                fuzz_end_access(fuzz, i);
+}
+
+static bool is_drained(const struct fuzz_unit *fuzz)
+{
+        for (size_t i = 0; i < FUZZ_ACCESSES; i++)
+                if (fuzz->accesses[i].open && fuzz->accesses[i].begun != fuzz->invalidations)
+                        return false;
+        return true;
+}
+
 /*
  * What was read from the head of the queue was a descriptor if the unit holds one now, or has
  * completed one since.  Called whenever the unit comes out, so that there is one at most.
@@ -111,6 +156,7 @@ static void catch_up(void *opaque)
         fuzz->fetched = false;
         FUZZ_REQUIRE(fuzz_is_valid_descriptor(fuzz->words, engine->queue.descriptor_size == 32,
                                               VTD_RTADDR_TTM(engine->root)));
+        fuzz->invalidations += is_invalidation(fuzz->words);
         add_demands(fuzz);
 }
 
@@ -161,19 +207,36 @@ static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
         uint64_t head = get32(fuzz, VTD_REG_IQH);
 
         FUZZ_REQUIRE(size > 0 && size <= 4096);
-        FUZZ_REQUIRE(!fuzz->told_lost);
-        catch_up(fuzz);
+        FUZZ_REQUIRE(!fuzz->told_lost || fuzz->translating);
+        if (!fuzz->translating)
+                catch_up(fuzz);
         fuzz->reads++;
         if (!is_memory(gpa, size))
                 return -EFAULT;
         memcpy(data, fuzz->memory + gpa, size);
-        if (!engine->held && engine->queue.enabled && gpa == engine->queue.base + head &&
-            size == engine->queue.descriptor_size) {
+        if (!fuzz->translating && !engine->held && engine->queue.enabled &&
+            gpa == engine->queue.base + head && size == engine->queue.descriptor_size) {
                 memset(fuzz->words, 0, sizeof(fuzz->words));
                 memcpy(fuzz->words, data, size);
                 fuzz->fetched = true;
         }
         store_between_reads(fuzz);
+        return 0;
+}
+
+/* Accessed and dirty bits of either stage, and EA; they are set only. */
+static int compare_exchange(void *opaque, uint64_t gpa, uint64_t expected, uint64_t desired,
+                            uint64_t *found)
+{
+        struct fuzz_unit *fuzz = opaque;
+
+        FUZZ_REQUIRE(fuzz->translating && gpa % 8 == 0);
+        FUZZ_REQUIRE((expected & ~desired) == 0 && ((expected ^ desired) & ~UINT64_C(0x760)) == 0);
+        if (!is_memory(gpa, sizeof(*found)) || gpa >= FUZZ_READ_ONLY)
+                return -EFAULT;
+        *found = fuzz_get64(fuzz, gpa);
+        if (*found == expected)
+                fuzz_put64(fuzz, gpa, desired);
         return 0;
 }
 
@@ -183,15 +246,17 @@ static int write_memory(void *opaque, uint64_t gpa, const void *data, size_t siz
         struct fuzz_unit *fuzz = opaque;
         uint32_t value;
 
+        FUZZ_REQUIRE(!fuzz->translating);
         catch_up(fuzz);
         FUZZ_REQUIRE(size == 4 && gpa % 4 == 0);
+        FUZZ_REQUIRE(is_drained(fuzz));
         FUZZ_REQUIRE(!fuzz->told_lost && !fuzz->broker->unanswered);
         FUZZ_REQUIRE(fuzz->demands_count == 0);
         FUZZ_REQUIRE((fuzz->words[0] & 0xe2f) == 0x25 && (fuzz->words[1] & ~UINT64_C(3)) == gpa);
         memcpy(&value, data, sizeof(value));
         FUZZ_REQUIRE(value == fuzz->words[0] >> 32);
         FUZZ_REQUIRE(gpa / VTD_PAGE_SIZE != fuzz->config.register_base / VTD_PAGE_SIZE);
-        if (!is_memory(gpa, size))
+        if (!is_memory(gpa, size) || gpa >= FUZZ_READ_ONLY)
                 return -EFAULT;
         memcpy(fuzz->memory + gpa, data, size);
         return 0;
@@ -209,7 +274,8 @@ static void send_message(void *opaque, uint64_t address, uint32_t data)
         struct fuzz_unit *fuzz = opaque;
         bool fault = is_event(fuzz, VTD_REG_FECTL, address, data);
 
-        catch_up(fuzz);
+        if (!fuzz->translating)
+                catch_up(fuzz);
         FUZZ_REQUIRE(fault || is_event(fuzz, VTD_REG_IECTL, address, data));
 }
 
@@ -292,7 +358,8 @@ uint64_t fuzz_directory_gpa(unsigned index)
 /* Any configuration that is possible: what needs something else is offered only together with it. */
 static void choose_config(struct vtd_frontend_config *config, const struct fuzz_step *scene)
 {
-        uint64_t more = scene->d;
+        /* One bit for almost everything, so that it need not be found piece by piece. */
+        uint64_t more = scene->d | (scene->d & 0x4000000 ? 0x10f38 : 0);
 
         config->first_stage_1gib = scene->a & 0x1;
         config->snoop_control = scene->a & 0x2;
@@ -351,6 +418,7 @@ static void set_up(struct fuzz_unit *fuzz, const struct fuzz_step *scene)
         const struct vtd_frontend_callbacks callbacks = {
                 .read_memory = read_memory,
                 .write_memory = write_memory,
+                .compare_exchange = compare_exchange,
                 .send_message = send_message,
                 .log = take_line,
                 .broker_lost = broker_lost,
@@ -395,6 +463,9 @@ void fuzz_unit_play(const uint8_t *data, size_t size,
                 operations[step.operation % count](fuzz, &step);
                 check(fuzz);
         }
+        fuzz_end_accesses(fuzz);
+        fuzz_check_outcome(fuzz);
+        check(fuzz);
         fuzz->unit = vtd_frontend_free(fuzz->unit);
         free(fuzz->memory);
         free(fuzz);

@@ -243,6 +243,7 @@ static int move_part(struct machine *m, const struct vtd_frontend_access *access
                 .rid = m->rid,
                 .with_pasid = m->with_pasid,
                 .pasid = m->pasid,
+                .privileged = m->privileged,
                 .access = write ? VTD_FRONTEND_DMA_WRITE : VTD_FRONTEND_DMA_READ,
                 .address = *address,
                 .size = *size,

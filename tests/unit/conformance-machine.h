@@ -104,6 +104,7 @@ struct machine {
         uint16_t rid;    /* of the device's requests: RID, unless a test changes it */
         bool with_pasid; /* and then: */
         uint32_t pasid;
+        bool privileged;
 };
 
 /* A unit with both stages, 39 and 48 bits wide, PASIDs, no caching mode, one fault record. */

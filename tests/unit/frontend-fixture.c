@@ -156,7 +156,7 @@ void run_until(struct guest *guest, int expected)
 void command(struct guest *guest, uint32_t set, uint32_t clear)
 {
         guest->command &= ~clear;
-        guest->command |= set & (VTD_GCMD_TE | VTD_GCMD_QIE);
+        guest->command |= set & ~(VTD_GCMD_SRTP | VTD_GCMD_SIRTP);
         write32(guest, VTD_REG_GCMD, guest->command | set);
 }
 

@@ -641,6 +641,25 @@ static void test_joining_a_table_under_another_domain_id_flushes_it(void **state
         assert_int_equal(guest->broker->count, 2);
 }
 
+/* What is cached of the table is there as long as something is attached to it. */
+static void test_a_refused_flush_is_followed_by_blocking_before_anything_joins(void **state)
+{
+        struct guest *guest = *state;
+
+        plug(guest, RID_B);
+        start_first_stage(guest);
+        put_entry(guest, RID_B, FIRST_STAGE, 6, TABLE_A);
+        guest->broker->refused = VTD_REQUEST_INVALIDATE;
+        guest->broker->reason = VTD_REASON_INVALIDATE_RANGE;
+        invalidate(guest, PC_PASID(6, 0));
+        assert_whole(guest, 0, TABLE_A);
+        assert_attach(guest, 1, 2, VTD_ATTACH_BLOCKED, 0);
+        assert_attach(guest, 2, 1, VTD_ATTACH_FIRST_STAGE, TABLE_A);
+        assert_int_equal(guest->broker->count, 3);
+        assert_int_equal(binding_of(guest, RID_A), VTD_FRONTEND_BINDING_BLOCKED);
+        assert_int_equal(binding_of(guest, RID_B), VTD_FRONTEND_BINDING_FIRST_STAGE);
+}
+
 static void test_a_reset_forgets_an_attach_that_waits_for_the_flush(void **state)
 {
         struct guest *guest = *state;
@@ -1017,6 +1036,7 @@ int main(void)
                 TEST(test_rid_pasid_is_taken_from_the_context_entry),
                 TEST(test_a_new_domain_id_on_the_same_table_flushes_it),
                 TEST(test_joining_a_table_under_another_domain_id_flushes_it),
+                TEST(test_a_refused_flush_is_followed_by_blocking_before_anything_joins),
                 TEST(test_a_reset_forgets_an_attach_that_waits_for_the_flush),
                 TEST(test_a_hot_plugged_device_is_bound_by_tables_that_are_there),
                 TEST(test_plug_checks_its_arguments),

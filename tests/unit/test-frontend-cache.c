@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "frontend/dma/cache.h"
+#include "frontend/dma/pasid-cache.h"
+#include "vtd/state.h"
 
 #define RID_C 0x0010u
 
@@ -117,79 +119,80 @@ static void expect(struct dma *dma, const char *renewed, const char *where_from)
 
 #define EVERY "abcdefghijklmnopq"
 
+static const struct {
+        const char *name;
+        uint64_t first, second;
+        const char *gone;
+} translations_cases[] = {
+        {"global", IOTLB_GLOBAL, EVERY},
+        {"domain 1", IOTLB_DOMAIN(1), "abcdefgo"},
+        {"domain 2", IOTLB_DOMAIN(2), "hijkl"},
+        {"domain 3", IOTLB_DOMAIN(3), "mn"},
+        {"domain 4", IOTLB_DOMAIN(4), "pq"},
+        {"domain 9", IOTLB_DOMAIN(9), ""},
+        {"page of 1", IOTLB_PAGE(1, X), "abcdefgo"},
+        {"next page of 1", IOTLB_PAGE(1, X + 0x1000), "abcdefg"},
+        {"page of 2", IOTLB_PAGE(2, X), "hl"},
+        {"page of 2, leaf", IOTLB_PAGE(2, X | LEAF), "hl"},
+        {"next page of 2", IOTLB_PAGE(2, X + 0x1000), "k"},
+        {"no page of 2", IOTLB_PAGE(2, X + 0x2000), ""},
+        {"pages of 2", IOTLB_PAGE(2, AM(X, 1)), "hkl"},
+        {"pages of 2 by the second", IOTLB_PAGE(2, AM(X + 0x1000, 1)), "hkl"},
+        {"inside 2 MiB of 2", IOTLB_PAGE(2, X + 0x301000), "i"},
+        {"inside 1 GiB of 2", IOTLB_PAGE(2, X + 0x7ffff000), "j"},
+        {"2 MiB of 2", IOTLB_PAGE(2, AM(X, 9)), "hkl"},
+        {"4 MiB of 2", IOTLB_PAGE(2, AM(X, 10)), "hikl"},
+        {"1 GiB of 2", IOTLB_PAGE(2, AM(X, 18)), "hikl"},
+        {"next GiB of 2", IOTLB_PAGE(2, AM(X + 0x40000000, 18)), "j"},
+        {"page of 3", IOTLB_PAGE(3, X + 0x123456000), "mn"},
+        {"PASID 0 of 1", PIOTLB_ALL(1, 0), "abcdg"},
+        {"PASID 5 of 1", PIOTLB_ALL(1, 5), "e"},
+        {"PASID 7 of 1", PIOTLB_ALL(1, 7), "f"},
+        {"PASID 9 of 1", PIOTLB_ALL(1, 9), ""},
+        {"PASID 0 of 2", PIOTLB_ALL(2, 0), ""},
+        {"PASID 5 of 2", PIOTLB_ALL(2, 5), ""},
+        {"PASID 6 of 3", PIOTLB_ALL(3, 6), "mn"},
+        {"PASID 6 of 4", PIOTLB_ALL(4, 6), "pq"},
+        {"page of PASID 0", PIOTLB_PAGE(1, 0, X), "ag"},
+        {"page of PASID 0, leaf", PIOTLB_PAGE(1, 0, X | LEAF), "ag"},
+        {"next page of PASID 0", PIOTLB_PAGE(1, 0, X + 0x1000), "b"},
+        {"pages of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 1)), "abg"},
+        {"inside 2 MiB of PASID 0", PIOTLB_PAGE(1, 0, X + 0x205000), "c"},
+        {"inside 1 GiB of PASID 0", PIOTLB_PAGE(1, 0, X + 0x40001000), "d"},
+        {"2 MiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 9)), "abg"},
+        {"4 MiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X + 0x399000, 10)), "abcg"},
+        {"1 GiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 18)), "abcg"},
+        {"2 GiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 19)), "abcdg"},
+        {"half of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 51)), "abcdg"},
+        {"other half of PASID 0", PIOTLB_PAGE(1, 0, AM(HIGH, 51)), ""},
+        {"all of PASID 0", PIOTLB_PAGE(1, 0, AM(HIGH, 52)), "abcdg"},
+        {"more than all of PASID 0", PIOTLB_PAGE(1, 0, AM(HIGH, 53)), "abcdg"},
+        {"the most of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 63)), "abcdg"},
+        {"page of PASID 6 of 4", PIOTLB_PAGE(4, 6, HIGH), "q"},
+        {"upper half of PASID 6 of 4", PIOTLB_PAGE(4, 6, AM(HIGH, 51)), "q"},
+        {"the most of PASID 6 of 4", PIOTLB_PAGE(4, 6, AM(X, 63)), "pq"},
+        {"page of PASID 6 of 3", PIOTLB_PAGE(3, 6, X), "m"},
+        {"inside 2 MiB of PASID 6 of 3", PIOTLB_PAGE(3, 6, X + 0x3ff000), "n"},
+        {"page of PASID 9 of 1", PIOTLB_PAGE(1, 9, X), ""},
+        {"page of PASID 0 of 2", PIOTLB_PAGE(2, 0, X), ""},
+        {"context cache", CC_GLOBAL, ""},
+        {"PASID cache", PC_GLOBAL, ""},
+};
+
 static void test_descriptors_drop_exactly_the_translations_that_they_name(void **state)
 {
-        static const struct {
-                const char *name;
-                uint64_t first, second;
-                const char *gone;
-        } cases[] = {
-                {"global", IOTLB_GLOBAL, EVERY},
-                {"domain 1", IOTLB_DOMAIN(1), "abcdefgo"},
-                {"domain 2", IOTLB_DOMAIN(2), "hijkl"},
-                {"domain 3", IOTLB_DOMAIN(3), "mn"},
-                {"domain 4", IOTLB_DOMAIN(4), "pq"},
-                {"domain 9", IOTLB_DOMAIN(9), ""},
-                {"page of 1", IOTLB_PAGE(1, X), "abcdefgo"},
-                {"next page of 1", IOTLB_PAGE(1, X + 0x1000), "abcdefg"},
-                {"page of 2", IOTLB_PAGE(2, X), "hl"},
-                {"page of 2, leaf", IOTLB_PAGE(2, X | LEAF), "hl"},
-                {"next page of 2", IOTLB_PAGE(2, X + 0x1000), "k"},
-                {"no page of 2", IOTLB_PAGE(2, X + 0x2000), ""},
-                {"pages of 2", IOTLB_PAGE(2, AM(X, 1)), "hkl"},
-                {"pages of 2 by the second", IOTLB_PAGE(2, AM(X + 0x1000, 1)), "hkl"},
-                {"inside 2 MiB of 2", IOTLB_PAGE(2, X + 0x301000), "i"},
-                {"inside 1 GiB of 2", IOTLB_PAGE(2, X + 0x7ffff000), "j"},
-                {"2 MiB of 2", IOTLB_PAGE(2, AM(X, 9)), "hkl"},
-                {"4 MiB of 2", IOTLB_PAGE(2, AM(X, 10)), "hikl"},
-                {"1 GiB of 2", IOTLB_PAGE(2, AM(X, 18)), "hikl"},
-                {"next GiB of 2", IOTLB_PAGE(2, AM(X + 0x40000000, 18)), "j"},
-                {"page of 3", IOTLB_PAGE(3, X + 0x123456000), "mn"},
-                {"PASID 0 of 1", PIOTLB_ALL(1, 0), "abcdg"},
-                {"PASID 5 of 1", PIOTLB_ALL(1, 5), "e"},
-                {"PASID 7 of 1", PIOTLB_ALL(1, 7), "f"},
-                {"PASID 9 of 1", PIOTLB_ALL(1, 9), ""},
-                {"PASID 0 of 2", PIOTLB_ALL(2, 0), ""},
-                {"PASID 5 of 2", PIOTLB_ALL(2, 5), ""},
-                {"PASID 6 of 3", PIOTLB_ALL(3, 6), "mn"},
-                {"PASID 6 of 4", PIOTLB_ALL(4, 6), "pq"},
-                {"page of PASID 0", PIOTLB_PAGE(1, 0, X), "ag"},
-                {"page of PASID 0, leaf", PIOTLB_PAGE(1, 0, X | LEAF), "ag"},
-                {"next page of PASID 0", PIOTLB_PAGE(1, 0, X + 0x1000), "b"},
-                {"pages of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 1)), "abg"},
-                {"inside 2 MiB of PASID 0", PIOTLB_PAGE(1, 0, X + 0x205000), "c"},
-                {"inside 1 GiB of PASID 0", PIOTLB_PAGE(1, 0, X + 0x40001000), "d"},
-                {"2 MiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 9)), "abg"},
-                {"4 MiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X + 0x399000, 10)), "abcg"},
-                {"1 GiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 18)), "abcg"},
-                {"2 GiB of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 19)), "abcdg"},
-                {"half of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 51)), "abcdg"},
-                {"other half of PASID 0", PIOTLB_PAGE(1, 0, AM(HIGH, 51)), ""},
-                {"all of PASID 0", PIOTLB_PAGE(1, 0, AM(HIGH, 52)), "abcdg"},
-                {"more than all of PASID 0", PIOTLB_PAGE(1, 0, AM(HIGH, 53)), "abcdg"},
-                {"the most of PASID 0", PIOTLB_PAGE(1, 0, AM(X, 63)), "abcdg"},
-                {"page of PASID 6 of 4", PIOTLB_PAGE(4, 6, HIGH), "q"},
-                {"upper half of PASID 6 of 4", PIOTLB_PAGE(4, 6, AM(HIGH, 51)), "q"},
-                {"the most of PASID 6 of 4", PIOTLB_PAGE(4, 6, AM(X, 63)), "pq"},
-                {"page of PASID 6 of 3", PIOTLB_PAGE(3, 6, X), "m"},
-                {"inside 2 MiB of PASID 6 of 3", PIOTLB_PAGE(3, 6, X + 0x3ff000), "n"},
-                {"page of PASID 9 of 1", PIOTLB_PAGE(1, 9, X), ""},
-                {"page of PASID 0 of 2", PIOTLB_PAGE(2, 0, X), ""},
-                {"context cache", CC_GLOBAL, ""},
-                {"PASID cache", PC_GLOBAL, ""},
-        };
         struct dma *dma = *state;
         struct tables tables;
 
         build(dma, &tables);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(translations_cases); i++) {
                 aim(dma, &tables, OLD);
                 invalidate_and_wait(dma, IOTLB_GLOBAL);
                 expect(dma, "", "warming up");
                 aim(dma, &tables, NEWER);
                 expect(dma, "", "without invalidation");
-                invalidate_and_wait(dma, cases[i].first, cases[i].second);
-                expect(dma, cases[i].gone, cases[i].name);
+                invalidate_and_wait(dma, translations_cases[i].first, translations_cases[i].second);
+                expect(dma, translations_cases[i].gone, translations_cases[i].name);
         }
 }
 
@@ -230,51 +233,52 @@ static void expect_keys(struct dma *dma, const char *renewed, const char *where_
         }
 }
 
+static const struct {
+        const char *name;
+        uint64_t first, second;
+        const char *gone;
+} entries_cases[] = {
+        {"context cache", CC_GLOBAL, KEYS},
+        {"context cache by domain", UINT64_C(0x90021), 0, KEYS},
+        {"device 08", CC_DEVICE(0x08, 0), "abc"},
+        {"device 09", CC_DEVICE(0x09, 0), "d"},
+        {"device 08, mask 1", CC_DEVICE(0x08, 1), "abcf"},
+        {"device 08, mask 2", CC_DEVICE(0x08, 2), "abcefg"},
+        {"device 0e, mask 2", CC_DEVICE(0x0e, 2), "abcefg"},
+        {"device 08, mask 3", CC_DEVICE(0x08, 3), "abcdefg"},
+        {"device 0f, mask 1", CC_DEVICE(0x0f, 1), ""},
+        {"device 18, mask 3", CC_DEVICE(0x18, 3), ""},
+        {"device 90", CC_DEVICE(RID_B, 0), "j"},
+        {"PASID cache", PC_GLOBAL, KEYS},
+        {"domain 1", PC_DOMAIN(1), "abefgi"},
+        {"domain 2", PC_DOMAIN(2), "cdh"},
+        {"domain 3", PC_DOMAIN(3), "j"},
+        {"domain 101", PC_DOMAIN(0x101), ""},
+        {"PASID 0 of 1", PC_PASID(1, 0), "abefg"},
+        {"PASID 5 of 1", PC_PASID(1, 5), "i"},
+        {"PASID 7 of 1", PC_PASID(1, 7), ""},
+        {"PASID 5 of 2", PC_PASID(2, 5), "cd"},
+        {"PASID 7 of 2", PC_PASID(2, 7), "h"},
+        {"PASID 0 of 2", PC_PASID(2, 0), ""},
+        {"IOTLB", IOTLB_GLOBAL, ""},
+        {"IOTLB by domain", IOTLB_DOMAIN(1), ""},
+        {"IOTLB by PASID", PIOTLB_ALL(1, 0), ""},
+};
+
 static void test_descriptors_drop_exactly_the_entries_that_they_name(void **state)
 {
-        static const struct {
-                const char *name;
-                uint64_t first, second;
-                const char *gone;
-        } cases[] = {
-                {"context cache", CC_GLOBAL, KEYS},
-                {"context cache by domain", UINT64_C(0x90021), 0, KEYS},
-                {"device 08", CC_DEVICE(0x08, 0), "abc"},
-                {"device 09", CC_DEVICE(0x09, 0), "d"},
-                {"device 08, mask 1", CC_DEVICE(0x08, 1), "abcf"},
-                {"device 08, mask 2", CC_DEVICE(0x08, 2), "abcefg"},
-                {"device 0e, mask 2", CC_DEVICE(0x0e, 2), "abcefg"},
-                {"device 08, mask 3", CC_DEVICE(0x08, 3), "abcdefg"},
-                {"device 0f, mask 1", CC_DEVICE(0x0f, 1), ""},
-                {"device 18, mask 3", CC_DEVICE(0x18, 3), ""},
-                {"device 90", CC_DEVICE(RID_B, 0), "j"},
-                {"PASID cache", PC_GLOBAL, KEYS},
-                {"domain 1", PC_DOMAIN(1), "abefgi"},
-                {"domain 2", PC_DOMAIN(2), "cdh"},
-                {"domain 3", PC_DOMAIN(3), "j"},
-                {"domain 101", PC_DOMAIN(0x101), ""},
-                {"PASID 0 of 1", PC_PASID(1, 0), "abefg"},
-                {"PASID 5 of 1", PC_PASID(1, 5), "i"},
-                {"PASID 7 of 1", PC_PASID(1, 7), ""},
-                {"PASID 5 of 2", PC_PASID(2, 5), "cd"},
-                {"PASID 7 of 2", PC_PASID(2, 7), "h"},
-                {"PASID 0 of 2", PC_PASID(2, 0), ""},
-                {"IOTLB", IOTLB_GLOBAL, ""},
-                {"IOTLB by domain", IOTLB_DOMAIN(1), ""},
-                {"IOTLB by PASID", PIOTLB_ALL(1, 0), ""},
-        };
         struct dma *dma = *state;
         uint64_t root = new_table(dma);
 
         put_first_stage(dma, root, X, PAGE_4K, NEWER);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(entries_cases); i++) {
                 put_keys(dma, false, root);
                 invalidate_and_wait(dma, PC_GLOBAL);
                 expect_keys(dma, "", "warming up");
                 put_keys(dma, true, root);
                 expect_keys(dma, "", "without invalidation");
-                invalidate_and_wait(dma, cases[i].first, cases[i].second);
-                expect_keys(dma, cases[i].gone, cases[i].name);
+                invalidate_and_wait(dma, entries_cases[i].first, entries_cases[i].second);
+                expect_keys(dma, entries_cases[i].gone, entries_cases[i].name);
         }
 }
 
@@ -300,9 +304,20 @@ static void reset(struct dma *dma)
         enable_translation(dma->guest);
 }
 
-static void test_commands_and_reset_drop_everything(void **state)
+/* Nothing of it needs a run. */
+static void save_and_restore(struct dma *dma)
 {
-        static void (*const causes[])(struct dma * dma) = {set_root, switch_off_and_on, reset};
+        uint8_t bytes[512];
+        size_t size;
+
+        assert_int_equal(vtd_frontend_save(dma->guest->unit, bytes, sizeof(bytes), &size), 0);
+        assert_int_equal(vtd_frontend_restore(dma->guest->unit, bytes, size), 0);
+}
+
+static void test_commands_reset_and_restore_drop_everything(void **state)
+{
+        static void (*const causes[])(struct dma * dma) = {set_root, switch_off_and_on, reset,
+                                                           save_and_restore};
         struct dma *dma = *state;
         uint64_t root = new_table(dma);
         struct tables tables;
@@ -405,31 +420,44 @@ static void test_hits_read_no_memory_and_the_cache_is_bounded(void **state)
                                  NEWER + (i % 512 << 12));
 }
 
+/* Where a descriptor waits for its instant, and the entry that it is about. */
+#define OVERTAKING (STATUS + 8)
+
 /* In the instant after a table was read, the guest changes it and invalidates, in another thread. */
 static void change_and_invalidate(struct guest *guest, uint64_t gpa)
 {
-        uint64_t leaf = guest_get64(guest, STATUS + 8);
-
-        if (gpa != leaf)
+        if (gpa != guest_get64(guest, OVERTAKING))
                 return;
         guest->after_read = NULL;
-        guest_put64(guest, leaf, NEWER | 0x67);
-        invalidate(guest, PIOTLB_ALL(1, 0));
+        guest_put64(guest, gpa, NEWER | 0x67);
+        invalidate(guest, guest_get64(guest, OVERTAKING + 8), guest_get64(guest, OVERTAKING + 16));
 }
 
 static void test_a_walk_that_an_invalidation_overtakes_is_not_kept(void **state)
 {
+        static const uint64_t descriptors[][2] = {{IOTLB_GLOBAL},
+                                                  {IOTLB_DOMAIN(1)},
+                                                  {IOTLB_PAGE(1, X)},
+                                                  {PIOTLB_ALL(1, 0)},
+                                                  {PIOTLB_PAGE(1, 0, X)}};
         struct dma *dma = *state;
         uint64_t root = new_table(dma), leaf;
 
         put_device(dma, RID_A, 0);
         put_translation(dma, RID_A, 0, VTD_PGTT_FIRST_STAGE, 1, root, 0);
         leaf = put_first_stage(dma, root, X, PAGE_4K, OLD);
-        guest_put64(dma->guest, STATUS + 8, leaf);
-        dma->guest->after_read = change_and_invalidate;
-        assert_int_equal(where(dma, RID_A, NO_PASID, X), OLD);
-        assert_null(dma->guest->after_read);
-        assert_int_equal(where(dma, RID_A, NO_PASID, X), NEWER);
+        guest_put64(dma->guest, OVERTAKING, leaf);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(descriptors); i++) {
+                invalidate_and_wait(dma, PC_GLOBAL);
+                invalidate_and_wait(dma, IOTLB_GLOBAL);
+                guest_put64(dma->guest, leaf, OLD | 0x67);
+                guest_put64(dma->guest, OVERTAKING + 8, descriptors[i][0]);
+                guest_put64(dma->guest, OVERTAKING + 16, descriptors[i][1]);
+                dma->guest->after_read = change_and_invalidate;
+                assert_int_equal(where(dma, RID_A, NO_PASID, X), OLD);
+                assert_null(dma->guest->after_read);
+                assert_int_equal(where(dma, RID_A, NO_PASID, X), NEWER);
+        }
 }
 
 static void change_entry_and_invalidate(struct guest *guest, uint64_t gpa)
@@ -437,24 +465,76 @@ static void change_entry_and_invalidate(struct guest *guest, uint64_t gpa)
         if (gpa != pasid_entry_of(RID_A, 0))
                 return;
         guest->after_read = NULL;
-        put_pasid(guest, RID_A, 0, VTD_PGTT_FIRST_STAGE, 2, guest_get64(guest, STATUS + 8));
-        invalidate(guest, PC_PASID(1, 0));
+        put_pasid(guest, RID_A, 0, VTD_PGTT_FIRST_STAGE, 2, guest_get64(guest, OVERTAKING));
+        invalidate(guest, guest_get64(guest, OVERTAKING + 8), guest_get64(guest, OVERTAKING + 16));
 }
 
 static void test_an_entry_that_an_invalidation_overtakes_is_not_kept(void **state)
 {
+        static const uint64_t descriptors[][2] = {
+                {CC_GLOBAL}, {CC_DEVICE(RID_A, 0)}, {PC_GLOBAL}, {PC_DOMAIN(1)}, {PC_PASID(1, 0)}};
         struct dma *dma = *state;
         uint64_t old = new_table(dma), newer = new_table(dma);
 
         put_device(dma, RID_A, 0);
-        put_translation(dma, RID_A, 0, VTD_PGTT_FIRST_STAGE, 1, old, 0);
         put_first_stage(dma, old, X, PAGE_4K, OLD);
         put_first_stage(dma, newer, X, PAGE_4K, NEWER);
-        guest_put64(dma->guest, STATUS + 8, newer);
-        dma->guest->after_read = change_entry_and_invalidate;
-        assert_int_equal(where(dma, RID_A, NO_PASID, X), OLD);
-        assert_null(dma->guest->after_read);
-        assert_int_equal(where(dma, RID_A, NO_PASID, X), NEWER);
+        guest_put64(dma->guest, OVERTAKING, newer);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(descriptors); i++) {
+                put_translation(dma, RID_A, 0, VTD_PGTT_FIRST_STAGE, 1, old, 0);
+                invalidate_and_wait(dma, PC_GLOBAL);
+                guest_put64(dma->guest, OVERTAKING + 8, descriptors[i][0]);
+                guest_put64(dma->guest, OVERTAKING + 16, descriptors[i][1]);
+                dma->guest->after_read = change_entry_and_invalidate;
+                assert_int_equal(where(dma, RID_A, NO_PASID, X), OLD);
+                assert_null(dma->guest->after_read);
+                assert_int_equal(where(dma, RID_A, NO_PASID, X), NEWER);
+        }
+}
+
+/* Each member of an entry, at its largest and with all others at their smallest. */
+static void test_entries_survive_being_packed(void **state)
+{
+        static const struct vtd_pasid_entry entries[] = {
+                {.type = VTD_PGTT_FIRST_STAGE},
+                {.type = VTD_PGTT_SECOND_STAGE, .second_stage_levels = 3},
+                {.type = VTD_PGTT_NESTED, .second_stage_levels = 4},
+                {.type = VTD_PGTT_PASSTHROUGH, .second_stage_levels = 5},
+                {.type = 1, .domain_id = 0xffff},
+                {.type = 1, .pasid = 0xfffff},
+                {.type = 1, .fpd = true},
+                {.type = 1, .supervisor = true},
+                {.type = 1, .first_stage_root = UINT64_C(0xffffffffff000)},
+                {.type = 1, .five_level = true},
+                {.type = 1, .write_protect = true},
+                {.type = 1, .extended_accessed = true},
+                {.type = 1, .second_stage_root = UINT64_C(0xffffffffff000)},
+                {.type = 1, .second_stage_dirty = true},
+                {.type = 1, .page_walk_snoop = true},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(entries); i++) {
+                const struct vtd_pasid_entry *entry = &entries[i];
+                struct vtd_packed_entry packed;
+                struct vtd_pasid_entry same;
+
+                vtd_pack_entry(entry, &packed);
+                vtd_unpack_entry(&packed, &same);
+                assert_int_equal(same.type, entry->type);
+                assert_int_equal(same.domain_id, entry->domain_id);
+                assert_int_equal(same.pasid, entry->pasid);
+                assert_int_equal(same.fpd, entry->fpd);
+                assert_int_equal(same.supervisor, entry->supervisor);
+                assert_int_equal(same.first_stage_root, entry->first_stage_root);
+                assert_int_equal(same.five_level, entry->five_level);
+                assert_int_equal(same.write_protect, entry->write_protect);
+                assert_int_equal(same.extended_accessed, entry->extended_accessed);
+                assert_int_equal(same.second_stage_root, entry->second_stage_root);
+                assert_int_equal(same.second_stage_levels, entry->second_stage_levels);
+                assert_int_equal(same.second_stage_dirty, entry->second_stage_dirty);
+                assert_int_equal(same.page_walk_snoop, entry->page_walk_snoop);
+        }
 }
 
 /* The cache by itself, with a single set. */
@@ -577,11 +657,12 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 DMA_TEST(test_descriptors_drop_exactly_the_translations_that_they_name),
                 DMA_TEST(test_descriptors_drop_exactly_the_entries_that_they_name),
-                DMA_TEST(test_commands_and_reset_drop_everything),
+                DMA_TEST(test_commands_reset_and_restore_drop_everything),
                 DMA_TEST(test_nothing_but_translations_is_kept),
                 DMA_TEST(test_hits_read_no_memory_and_the_cache_is_bounded),
                 DMA_TEST(test_a_walk_that_an_invalidation_overtakes_is_not_kept),
                 DMA_TEST(test_an_entry_that_an_invalidation_overtakes_is_not_kept),
+                cmocka_unit_test(test_entries_survive_being_packed),
                 cmocka_unit_test(test_a_set_holds_its_entries_and_replaces_them_in_turn),
                 cmocka_unit_test(test_a_set_that_is_taken_is_left_and_condemned),
                 cmocka_unit_test(test_what_is_older_than_an_invalidation_is_not_inserted),

@@ -19,6 +19,7 @@ enum variant {
         NO_NESTING,
         READING,
         WITH_PASID,
+        PRIVILEGED, /* with PASID, of a unit that offers supervisor requests */
 };
 
 struct block {
@@ -108,6 +109,13 @@ static const struct {
         /* There: allowed. */
         {"first-stage large page, low address bits", {FST, LEVEL_2, 0, BIT(7), 0x72, NORMAL, 0}},
         {"pass-through, address too wide", {PASS_THROUGH, LEVEL_1, 0, 0, 0x83, NORMAL, BIT(40)}},
+        {"privileged, no SRE, first stage", {FST, LEVEL_1, 0, 0, 0x5d, PRIVILEGED, 0}},
+        {"privileged, no SRE, second stage", {SST, LEVEL_1, 0, 0, 0x5d, PRIVILEGED, 0}},
+        {"privileged, no SRE, pass-through", {PASS_THROUGH, LEVEL_1, 0, 0, 0x5d, PRIVILEGED, 0}},
+        {"privileged, SRE", {FST, PASID_ENTRY + 16, 0, BIT(0), 0, PRIVILEGED, 0}},
+        {"privileged, SRE, second stage", {SST, PASID_ENTRY + 16, 0, BIT(0), 0, PRIVILEGED, 0}},
+        {"privileged, SRE and WPE, all R/W",
+         {FST, PASID_ENTRY + 16, 0, BIT(0) | BIT(4), 0, PRIVILEGED, 0}},
         {"quick check: pass-through, interrupt range, PASID",
          {PASS_THROUGH, LEVEL_1, 0, 0, 0x87, WITH_PASID, UINT64_C(0xfee00000)}},
 };
@@ -118,11 +126,13 @@ static void apply_variant(struct machine *m, enum variant variant)
 
         config.first_stage = variant != NO_FIRST_STAGE;
         config.first_stage_1gib = config.first_stage;
+        config.supervisor_requests = variant == PRIVILEGED;
         config.nested = variant < NO_FIRST_STAGE || variant > NO_NESTING;
         if (variant == NO_SECOND_STAGE)
                 config.second_stage_widths = 0;
         machine_configure(m, &config);
-        m->with_pasid = variant == WITH_PASID;
+        m->with_pasid = variant == WITH_PASID || variant == PRIVILEGED;
+        m->privileged = variant == PRIVILEGED;
 }
 
 static void check_record(struct machine *m, const struct block *block, uint64_t address)
@@ -135,7 +145,8 @@ static void check_record(struct machine *m, const struct block *block, uint64_t 
         assert_int_equal((high >> 40) & 0xfffff, 0);                   /* PV */
         assert_int_equal((high >> 60) & 3, 0);                         /* AT */
         assert_int_equal((high >> 62) & 1, block->variant == READING); /* T1 */
-        assert_int_equal(high & UINT64_C(0x7fff0000), 0);              /* EXE, PRIV, T2 */
+        assert_int_equal((high >> 29) & 1, m->privileged);             /* PRIV */
+        assert_int_equal(high & UINT64_C(0x5fff0000), 0);              /* EXE, T2 */
         assert_int_equal(reg32(m, REG_FSTS), FSTS_PPF);
         assert_int_equal(m->messages, 1);
         assert_int_equal(m->message_address, 0xfee00000);
@@ -182,6 +193,63 @@ static void test_accessed_and_dirty(void **state)
         assert_int_equal(get64(m, LEVEL_1) & 0xfff, 0x67);
         for (size_t i = 0; i < 3; i++)
                 assert_int_equal(get64(m, entries[i]) & 0xfff, 0x27);
+}
+
+/* The same of second-stage entries, where SSADE asks for it. */
+static void test_accessed_and_dirty_of_the_second_stage(void **state)
+{
+        static const uint64_t entries[] = {LEVEL_4, LEVEL_3, LEVEL_2, LEVEL_1};
+        struct vtd_frontend_config config = machine_config();
+        struct machine *m = *state;
+        uint32_t data = 0;
+
+        config.second_stage_dirty = true;
+        machine_configure(m, &config);
+        put_tables(m, SECOND_STAGE);
+        enable(m);
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+        for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+                assert_int_equal(get64(m, entries[i]) & 0xfff, 0x3);
+        put64(m, PASID_ENTRY, get64(m, PASID_ENTRY) | BIT(9));
+        queue_only(m, PC_PASID(DOMAIN, 0));
+        invalidate(m, IOTLB_DOMAIN(DOMAIN));
+        assert_int_equal(device_read(m, ADDRESS, &data, sizeof(data)), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+                assert_int_equal(get64(m, entries[i]) & 0xfff, 0x103);
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+        assert_int_equal(get64(m, LEVEL_1) & 0xfff, 0x303);
+        /* The driver clears D and invalidates: the next write sets it again. */
+        put64(m, LEVEL_1, TARGET | SS_ENTRY);
+        invalidate(m, IOTLB_PAGE(DOMAIN, ADDRESS & ~UINT64_C(0xfff)));
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+        assert_int_equal(get64(m, LEVEL_1) & 0xfff, 0x303);
+}
+
+/* What a supervisor may: pages of R/W 0 unless WPE is set, and those of U/S 0. */
+static void test_rights_of_supervisors(void **state)
+{
+        struct vtd_frontend_config config = machine_config();
+        struct machine *m = *state;
+
+        config.supervisor_requests = true;
+        machine_configure(m, &config);
+        put_tables(m, FIRST_STAGE);
+        put64(m, LEVEL_1, TARGET | 0x61); /* P, A, D */
+        put64(m, PASID_ENTRY + 16, LEVEL_4 | BIT(0));
+        enable(m);
+        m->with_pasid = m->privileged = true;
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+        /* Which is kept for supervisors, but not for users. */
+        m->privileged = false;
+        assert_int_equal(lands_at(m, ADDRESS), 0);
+        assert_int_equal(fault_reason(m), 0x81);
+        clear_fault(m);
+        put64(m, PASID_ENTRY + 16, LEVEL_4 | BIT(0) | BIT(4));
+        queue_only(m, PC_PASID(DOMAIN, 0));
+        invalidate(m, PIOTLB_ALL(DOMAIN, 0));
+        m->privileged = true;
+        assert_int_equal(lands_at(m, ADDRESS), 0);
+        assert_int_equal(fault_reason(m), 0x85);
 }
 
 /* RTADDR with another table mode. */
@@ -494,37 +562,41 @@ static void test_invalidation_registers(void **state)
 }
 
 #define POINT(title, test, argument)                                                               \
-        (struct CMUnitTest)                                                                        \
         {                                                                                          \
                 .name = (title), .test_func = (test), .setup_func = machine_setup,                 \
                 .teardown_func = machine_teardown, .initial_state = (void *)(uintptr_t)(argument)  \
         }
 
+static const struct CMUnitTest others[] = {
+        POINT("accessed and dirty bits", test_accessed_and_dirty, NULL),
+        POINT("accessed and dirty bits, second stage", test_accessed_and_dirty_of_the_second_stage,
+              NULL),
+        POINT("rights of supervisors", test_rights_of_supervisors, NULL),
+        POINT("table modes", test_table_modes, NULL),
+        POINT("quick check: what FPD suppresses", test_suppressed_faults, NULL),
+        POINT("quick check: two faults, one record", test_two_faults_and_one_record, NULL),
+        POINT("quick check: no second message while PPF is set",
+              test_no_second_message_while_a_fault_is_pending, NULL),
+        POINT("quick check: a masked message", test_a_masked_message, NULL),
+        POINT("translation off", test_translation_off, NULL),
+        POINT("a message is no memory access", test_a_message_is_no_memory_access, NULL),
+        POINT("quick check: sizes of PASID directories", test_sizes_of_pasid_directories, NULL),
+        POINT("tails", test_tails, NULL),
+        POINT("invalidation registers", test_invalidation_registers, NULL),
+};
+
 int main(void)
 {
-        const struct CMUnitTest others[] = {
-                POINT("accessed and dirty bits", test_accessed_and_dirty, NULL),
-                POINT("table modes", test_table_modes, NULL),
-                POINT("quick check: what FPD suppresses", test_suppressed_faults, NULL),
-                POINT("quick check: two faults, one record", test_two_faults_and_one_record, NULL),
-                POINT("quick check: no second message while PPF is set",
-                      test_no_second_message_while_a_fault_is_pending, NULL),
-                POINT("quick check: a masked message", test_a_masked_message, NULL),
-                POINT("translation off", test_translation_off, NULL),
-                POINT("a message is no memory access", test_a_message_is_no_memory_access, NULL),
-                POINT("quick check: sizes of PASID directories", test_sizes_of_pasid_directories,
-                      NULL),
-                POINT("tails", test_tails, NULL),
-                POINT("invalidation registers", test_invalidation_registers, NULL),
-        };
         struct CMUnitTest tests[ARRAY_SIZE(blocks) + ARRAY_SIZE(descriptors) + ARRAY_SIZE(others)];
         size_t count = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
-                tests[count++] = POINT(blocks[i].name, test_block, &blocks[i].block);
+                tests[count++] =
+                        (struct CMUnitTest)POINT(blocks[i].name, test_block, &blocks[i].block);
         for (size_t i = 0; i < ARRAY_SIZE(others); i++)
                 tests[count++] = others[i];
         for (size_t i = 0; i < ARRAY_SIZE(descriptors); i++)
-                tests[count++] = POINT(descriptors[i].name, test_descriptor, &descriptors[i]);
+                tests[count++] = (struct CMUnitTest)POINT(descriptors[i].name, test_descriptor,
+                                                          &descriptors[i]);
         return cmocka_run_group_tests_name("frontend-conformance-faults", tests, NULL, NULL);
 }

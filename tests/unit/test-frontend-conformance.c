@@ -219,6 +219,57 @@ static void test_invalidation_reaches_all_devices(void **state)
         }
 }
 
+/* Two PASIDs of one domain, with tables of their own, keep apart in what is cached. */
+static void test_pasids_of_one_domain(void **state)
+{
+        static const uint64_t tables = UINT64_C(0x10040000);
+        struct machine *m = *state;
+
+        put_tables(m, FIRST_STAGE);
+        memcpy(m->memory + tables, m->memory + LEVEL_4, 0x4000);
+        for (unsigned i = 0; i < 3; i++) {
+                uint64_t entry = tables + i * 0x1000 + (i == 2 ? LEVEL_2 & 0xfff : 0);
+
+                put64(m, entry, (tables + (i + 1) * 0x1000) | FS_TABLE);
+        }
+        put64(m, tables + 0x3000, OTHER_TARGET | FS_PAGE);
+        put64(m, PASID_ENTRY + 64, get64(m, PASID_ENTRY));
+        put64(m, PASID_ENTRY + 72, get64(m, PASID_ENTRY + 8));
+        put64(m, PASID_ENTRY + 80, tables);
+        enable(m);
+        m->with_pasid = true;
+        for (unsigned i = 0; i < 4; i++) {
+                m->pasid = i % 2;
+                assert_int_equal(lands_at(m, ADDRESS), m->pasid ? OTHER_TARGET : TARGET);
+        }
+        /* What is invalidated for one of them is kept for the other. */
+        put64(m, LEVEL_1, NEXT_TARGET | FS_PAGE);
+        put64(m, tables + 0x3000, NEXT_TARGET | FS_PAGE);
+        invalidate(m, PIOTLB_ALL(DOMAIN, 1));
+        assert_int_equal(lands_at(m, ADDRESS), NEXT_TARGET);
+        m->pasid = 0;
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+}
+
+/* ESRTPS: setting the root pointer, as switching translation off, invalidates everything. */
+static void test_commands_that_invalidate(void **state)
+{
+        struct machine *m = *state;
+        const unsigned *type = m->parameter;
+
+        put_tables(m, *type);
+        enable(m);
+        assert_true(reg64(m, REG_CAP) >> 63); /* ESRTPS */
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+        put_pages(m, *type, OTHER_TARGET, NEXT_TARGET);
+        command(m, SRTP);
+        assert_int_equal(lands_at(m, ADDRESS), OTHER_TARGET);
+        put_pages(m, *type, TARGET, NEXT_TARGET);
+        command_off(m, TE);
+        command(m, TE);
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+}
+
 static void test_a_page_taken_away_and_given_back(void **state)
 {
         struct machine *m = *state;
@@ -485,72 +536,68 @@ static const struct invalidation invalidations[] = {
 
 #define INVALIDATION(title, number) POINT(title, test_invalidation, &invalidations[number])
 
+static const struct CMUnitTest points[] = {
+        POINT("intel-iommu-test: stage-1 capabilities", test_capabilities, NULL),
+        POINT("intel-iommu-test: interrupt-remapping capabilities",
+              test_capabilities_of_interrupt_remapping, NULL),
+        POINT("intel-iommu-test: registers after system reset", test_registers_after_a_system_reset,
+              NULL),
+        POINT("intel-iommu-test: accesses of every register", test_accesses_of_every_register,
+              NULL),
+        POINT("iommu-intel-test: order of programming", test_programming_order, NULL),
+        POINT("iommu-intel-test: /scalable-pt", test_translation, &pass_through),
+        POINT("iommu-intel-test: /scalable-slt", test_translation, &second_stage),
+        POINT("iommu-intel-test: /scalable-flt", test_translation, &first_stage),
+        POINT("iommu-intel-test: likewise, nested", test_translation, &nested),
+        POINT("an access across pages, second stage", test_an_access_across_pages, &second_stage),
+        POINT("an access across pages, first stage", test_an_access_across_pages, &first_stage),
+        POINT("an access across pages, nested", test_an_access_across_pages, &nested),
+        INVALIDATION("iommu-intel-test: scalable-slt, global", 0),
+        INVALIDATION("iommu-intel-test: scalable-slt, domain", 1),
+        INVALIDATION("iommu-intel-test: scalable-slt, page", 2),
+        INVALIDATION("iommu-intel-test: scalable-flt, global", 3),
+        INVALIDATION("iommu-intel-test: scalable-flt, domain", 4),
+        INVALIDATION("iommu-intel-test: scalable-flt, page", 5),
+        INVALIDATION("iommu-intel-test: scalable-flt, page elsewhere", 6),
+        INVALIDATION("iommu-intel-test: scalable-slt, page of the neighbour", 7),
+        INVALIDATION("scalable-flt, PASID-based, page", 8),
+        INVALIDATION("scalable-flt, PASID-based, all", 9),
+        INVALIDATION("nested, PASID-based, page of the neighbour", 10),
+        INVALIDATION("nested, page", 11),
+        INVALIDATION("scalable-flt, PASID-based, another domain", 12),
+        INVALIDATION("scalable-flt, PASID-based, another PASID", 13),
+        INVALIDATION("scalable-flt, PASID-based, page elsewhere", 14),
+        INVALIDATION("scalable-flt, another domain", 15),
+        INVALIDATION("scalable-slt, PASID-based: not for it", 16),
+        INVALIDATION("scalable-flt, PASID cache alone, one PASID", 17),
+        INVALIDATION("scalable-flt, PASID cache alone, global", 18),
+        INVALIDATION("scalable-flt, context cache alone", 19),
+        POINT("two functions, second stage", test_invalidation_reaches_all_devices, &second_stage),
+        POINT("two functions, first stage", test_invalidation_reaches_all_devices, &first_stage),
+        POINT("two PASIDs of one domain", test_pasids_of_one_domain, NULL),
+        POINT("SRTP and TE, second stage", test_commands_that_invalidate, &second_stage),
+        POINT("SRTP and TE, first stage", test_commands_that_invalidate, &first_stage),
+        POINT("a page taken away and given back", test_a_page_taken_away_and_given_back, NULL),
+        POINT("PASID-table and context entries taken away and given back",
+              test_invalidation_of_a_pasid_entry, NULL),
+        POINT("kvm-unit-tests: version", test_version, NULL),
+        POINT("kvm-unit-tests 1: FSTS", test_no_fault_status_at_first, NULL),
+        POINT("kvm-unit-tests 2: QIES", test_queue_enabled_without_an_address, NULL),
+        POINT("kvm-unit-tests 3, 5: RTPS, TES", test_commands_on_top_of_the_status, NULL),
+        POINT("kvm-unit-tests 7: 39 bits", test_second_stage_of_39_bits, NULL),
+        POINT("kvm-unit-tests 8: large pages", test_second_stage_large_pages, NULL),
+        POINT("kvm-unit-tests 9: DMA", test_a_device_copies_through_its_page, NULL),
+        POINT("kvm-unit-tests: no invalidation of absent entries", test_absent_entries_are_not_kept,
+              NULL),
+        POINT("quick check: SRTP", test_set_root_pointer, NULL),
+        POINT("quick check: wait descriptor", test_a_wait_descriptor, NULL),
+        POINT("quick check: tail of 16", test_a_tail_between_descriptors, NULL),
+        POINT("quick check: type 0 between waits", test_a_bad_descriptor_between_waits, NULL),
+        POINT("quick check: fence only", test_a_fence_alone, NULL),
+        POINT("quick check: PASID-based, AM 40", test_a_large_range_of_first_stage_pages, NULL),
+};
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {
-                POINT("intel-iommu-test: stage-1 capabilities", test_capabilities, NULL),
-                POINT("intel-iommu-test: interrupt-remapping capabilities",
-                      test_capabilities_of_interrupt_remapping, NULL),
-                POINT("intel-iommu-test: registers after system reset",
-                      test_registers_after_a_system_reset, NULL),
-                POINT("intel-iommu-test: accesses of every register",
-                      test_accesses_of_every_register, NULL),
-                POINT("iommu-intel-test: order of programming", test_programming_order, NULL),
-                POINT("iommu-intel-test: /scalable-pt", test_translation, &pass_through),
-                POINT("iommu-intel-test: /scalable-slt", test_translation, &second_stage),
-                POINT("iommu-intel-test: /scalable-flt", test_translation, &first_stage),
-                POINT("iommu-intel-test: likewise, nested", test_translation, &nested),
-                POINT("an access across pages, second stage", test_an_access_across_pages,
-                      &second_stage),
-                POINT("an access across pages, first stage", test_an_access_across_pages,
-                      &first_stage),
-                POINT("an access across pages, nested", test_an_access_across_pages, &nested),
-                INVALIDATION("iommu-intel-test: scalable-slt, global", 0),
-                INVALIDATION("iommu-intel-test: scalable-slt, domain", 1),
-                INVALIDATION("iommu-intel-test: scalable-slt, page", 2),
-                INVALIDATION("iommu-intel-test: scalable-flt, global", 3),
-                INVALIDATION("iommu-intel-test: scalable-flt, domain", 4),
-                INVALIDATION("iommu-intel-test: scalable-flt, page", 5),
-                INVALIDATION("iommu-intel-test: scalable-flt, page elsewhere", 6),
-                INVALIDATION("iommu-intel-test: scalable-slt, page of the neighbour", 7),
-                INVALIDATION("scalable-flt, PASID-based, page", 8),
-                INVALIDATION("scalable-flt, PASID-based, all", 9),
-                INVALIDATION("nested, PASID-based, page of the neighbour", 10),
-                INVALIDATION("nested, page", 11),
-                INVALIDATION("scalable-flt, PASID-based, another domain", 12),
-                INVALIDATION("scalable-flt, PASID-based, another PASID", 13),
-                INVALIDATION("scalable-flt, PASID-based, page elsewhere", 14),
-                INVALIDATION("scalable-flt, another domain", 15),
-                INVALIDATION("scalable-slt, PASID-based: not for it", 16),
-                INVALIDATION("scalable-flt, PASID cache alone, one PASID", 17),
-                INVALIDATION("scalable-flt, PASID cache alone, global", 18),
-                INVALIDATION("scalable-flt, context cache alone", 19),
-                POINT("two functions, second stage", test_invalidation_reaches_all_devices,
-                      &second_stage),
-                POINT("two functions, first stage", test_invalidation_reaches_all_devices,
-                      &first_stage),
-                POINT("a page taken away and given back", test_a_page_taken_away_and_given_back,
-                      NULL),
-                POINT("PASID-table and context entries taken away and given back",
-                      test_invalidation_of_a_pasid_entry, NULL),
-                POINT("kvm-unit-tests: version", test_version, NULL),
-                POINT("kvm-unit-tests 1: FSTS", test_no_fault_status_at_first, NULL),
-                POINT("kvm-unit-tests 2: QIES", test_queue_enabled_without_an_address, NULL),
-                POINT("kvm-unit-tests 3, 5: RTPS, TES", test_commands_on_top_of_the_status, NULL),
-                POINT("kvm-unit-tests 7: 39 bits", test_second_stage_of_39_bits, NULL),
-                POINT("kvm-unit-tests 8: large pages", test_second_stage_large_pages, NULL),
-                POINT("kvm-unit-tests 9: DMA", test_a_device_copies_through_its_page, NULL),
-                POINT("kvm-unit-tests: no invalidation of absent entries",
-                      test_absent_entries_are_not_kept, NULL),
-                POINT("quick check: SRTP", test_set_root_pointer, NULL),
-                POINT("quick check: wait descriptor", test_a_wait_descriptor, NULL),
-                POINT("quick check: tail of 16", test_a_tail_between_descriptors, NULL),
-                POINT("quick check: type 0 between waits", test_a_bad_descriptor_between_waits,
-                      NULL),
-                POINT("quick check: fence only", test_a_fence_alone, NULL),
-                POINT("quick check: PASID-based, AM 40", test_a_large_range_of_first_stage_pages,
-                      NULL),
-        };
-
-        return cmocka_run_group_tests_name("frontend-conformance", tests, NULL, NULL);
+        return cmocka_run_group_tests_name("frontend-conformance", points, NULL, NULL);
 }

@@ -5,7 +5,9 @@
  *   - a transfer is blocked or reaches a page that some translation calls for which is no older
  *     than the last completed invalidation that covers it;
  *   - it never reaches a byte of the file behind guest memory that is not mapped for devices;
- *   - after everything was invalidated it reaches exactly what the tables in memory say.
+ *   - after everything was invalidated it reaches exactly what the tables in memory say;
+ *   - all of it also when the unit's state is saved and restored at any time, in place or into
+ *     another unit with another worker and host.
  * What the tables say is kept by the guest below as it writes them, step by step, and the check
  * looks at every combination of what they said since: slow, and with nothing of the unit's own.
  *
@@ -23,6 +25,7 @@
 #include "frontend/frontend-internal.h"
 #include "shared/checked.h"
 #include "tests/unit/worker-backend.h"
+#include "vtd/state.h"
 
 #define STEPS 200000ul
 
@@ -133,7 +136,7 @@ struct world {
         size_t walk_since[DOMAINS][REGIONS][PAGES]; /* directory_since, when the leaf was dropped */
 
         /* The test must reach what it is to test. */
-        unsigned long transfers, stale, arrived, syncs;
+        unsigned long transfers, stale, arrived, syncs, restores;
 };
 
 static uint64_t random64(struct world *w)
@@ -747,6 +750,56 @@ static void start_over(struct world *w)
         assert_int_equal(vtd_frontend_read(w->unit, VTD_REG_GSTS, 4), VTD_GCMD_SRTP | VTD_GCMD_QIE);
 }
 
+static void create_unit(struct world *w)
+{
+        const struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
+        const struct vtd_frontend_callbacks callbacks = {.read_memory = read_memory,
+                                                         .write_memory = write_memory,
+                                                         .send_message = send_message};
+
+        assert_int_equal(vtd_frontend_new(&w->unit, &config, &callbacks, w), 0);
+        w->worker = worker_backend_new();
+        assert_int_equal(vtd_frontend_set_backend(w->unit, &w->worker->base, NULL), 0);
+}
+
+/* Another unit, worker and host, with the same devices and memory. */
+static void replace_unit(struct world *w)
+{
+        uint64_t mapping;
+
+        w->unit = vtd_frontend_free(w->unit);
+        create_unit(w);
+        for (unsigned device = 0; device < DEVICES; device++) {
+                char name[] = "dev0";
+
+                name[3] = (char)('0' + device);
+                if (w->plugged[device])
+                        assert_int_equal(
+                                vtd_frontend_plug(w->unit, name, (uint16_t)((device + 1) * 8)), 0);
+        }
+        assert_int_equal(vtd_frontend_map(w->unit, 0, FIRST_SIZE, w->file, FIRST_PLACE, &mapping),
+                         0);
+        if (w->second_mapping)
+                assert_int_equal(vtd_frontend_map(w->unit, FIRST_SIZE, SECOND_SIZE, w->file,
+                                                  SECOND_PLACE, &w->second_mapping),
+                                 0);
+}
+
+static void save_and_restore(struct world *w)
+{
+        uint8_t state[256];
+        size_t size;
+        int r = vtd_frontend_save(w->unit, state, sizeof(state), &size);
+
+        if (r == VTD_FRONTEND_BUSY)
+                return;
+        assert_int_equal(r, 0);
+        if ((w->plugged[0] || w->plugged[1] || w->plugged[2]) && pick(w, 2))
+                replace_unit(w);
+        assert_int_equal(vtd_frontend_restore(w->unit, state, size), 0);
+        w->restores++;
+}
+
 static void random_world(struct world *w)
 {
         unsigned device = pick(w, DEVICES);
@@ -754,7 +807,7 @@ static void random_world(struct world *w)
         int r;
 
         name[3] = (char)('0' + device);
-        switch (pick(w, 5)) {
+        switch (pick(w, 6)) {
         case 0:
                 r = vtd_frontend_unplug(w->unit, (uint16_t)((device + 1) * 8));
                 assert_true(r == 0 || r == VTD_FRONTEND_BUSY || r == -ENODEV);
@@ -787,6 +840,9 @@ static void random_world(struct world *w)
                 break;
         case 3:
                 w->worker->late = pick(w, 2);
+                break;
+        case 4:
+                save_and_restore(w);
                 break;
         default:
                 w->worker->hold = pick(w, 2);
@@ -884,10 +940,6 @@ static void step(struct world *w)
 
 static int setup(void **state)
 {
-        const struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
-        const struct vtd_frontend_callbacks callbacks = {.read_memory = read_memory,
-                                                         .write_memory = write_memory,
-                                                         .send_message = send_message};
         struct world *w = calloc(1, sizeof(*w));
         uint64_t mapping;
 
@@ -901,9 +953,7 @@ static int setup(void **state)
         memset(w->bytes, CANARY, FILE_SIZE);
         memset(ram(w, 0), 0, FIRST_SIZE);
         memset(ram(w, FIRST_SIZE), 0, SECOND_SIZE);
-        assert_int_equal(vtd_frontend_new(&w->unit, &config, &callbacks, w), 0);
-        w->worker = worker_backend_new();
-        assert_int_equal(vtd_frontend_set_backend(w->unit, &w->worker->base, NULL), 0);
+        create_unit(w);
         assert_int_equal(vtd_frontend_plug(w->unit, "dev0", 8), 0);
         assert_int_equal(vtd_frontend_map(w->unit, 0, FIRST_SIZE, w->file, FIRST_PLACE, &mapping),
                          0);
@@ -969,6 +1019,7 @@ static void test_a_device_sees_nothing_older_than_what_was_invalidated(void **st
                       w->transfers, w->arrived, w->stale, w->syncs);
         assert_true(w->arrived > steps / 40);
         assert_true(w->stale > steps / 150);
+        assert_true(w->restores > steps / 500);
 }
 
 int main(void)

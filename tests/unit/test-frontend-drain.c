@@ -273,6 +273,25 @@ static void test_a_reset_forgets_no_access(void **state)
         assert_int_equal(guest_get32(dma->guest, STATUS), 0);
 }
 
+/* Nothing completes for the guest after a reset, but the VMM takes IDLE for the end of accesses. */
+static void test_a_reset_is_over_with_the_accesses_before_it(void **state)
+{
+        struct dma *dma = *state;
+        struct vtd_frontend_access old, newer;
+
+        map(dma);
+        begin(dma, &old);
+        assert_int_equal(where_in(dma, &old), OLD);
+        vtd_frontend_reset(dma->guest->unit);
+        for (unsigned i = 0; i < 3; i++)
+                assert_int_equal(vtd_frontend_run(dma->guest->unit, i), VTD_FRONTEND_PENDING);
+        begin(dma, &newer);
+        end(dma, &old);
+        run_until(dma->guest, VTD_FRONTEND_IDLE);
+        end(dma, &newer);
+        run_until(dma->guest, VTD_FRONTEND_IDLE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -285,6 +304,7 @@ int main(void)
                 DMA_TEST(test_commands_show_after_the_accesses_that_were_under_way),
                 DMA_TEST(test_what_is_switched_holds_before_it_shows),
                 DMA_TEST(test_a_reset_forgets_no_access),
+                DMA_TEST(test_a_reset_is_over_with_the_accesses_before_it),
         };
 
         return cmocka_run_group_tests_name("frontend-drain", tests, NULL, NULL);

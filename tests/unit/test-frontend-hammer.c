@@ -3,7 +3,8 @@
  * A guest that does anything: random register accesses, tables and descriptors, some of them nearly
  * right, with a broker that delays and refuses.  Must hold: nothing aborts, a run reads no more than
  * its budget, no two requests overlap (the fake broker aborts), no request is one that a driver's
- * frontend must never send, and a guest that starts over finds a working unit.
+ * frontend must never send, every state of the unit can be saved and is what another unit takes for
+ * one, and a guest that starts over finds a working unit.
  *
  * The seed is fixed; HAMMER_SEED and HAMMER_STEPS replace it and the number of steps.
  */
@@ -13,13 +14,17 @@
 #include <string.h>
 
 #include "shared/checked.h"
+#include "vtd/state.h"
 
 #define STEPS 200000ul
 
 struct hammer {
         struct guest *guest;
         uint64_t state;
-        size_t checked; /* requests looked at so far */
+        struct vtd_frontend *second; /* of the same configuration */
+        uint8_t saved[256];          /* the last state that was saved */
+        size_t saved_size;
+        unsigned long saves;
 };
 
 /* xorshift64: the same on every machine. */
@@ -205,6 +210,9 @@ static void random_world(struct hammer *hammer)
                 (void)vtd_frontend_unplug(guest->unit, rid);
         } else if (what == 6) {
                 vtd_frontend_reset(guest->unit);
+        } else if (what == 7) {
+                assert_int_equal(
+                        vtd_frontend_restore(guest->unit, hammer->saved, hammer->saved_size), 0);
         } else if (what < 16) {
                 guest->broker->refused =
                         pick(hammer, 2) ? VTD_REQUEST_ATTACH : VTD_REQUEST_INVALIDATE;
@@ -228,6 +236,24 @@ static void bounded_run(struct hammer *hammer)
                 assert_true(guest->broker->hold);
 }
 
+static void check_state(struct hammer *hammer)
+{
+        uint8_t again[sizeof(hammer->saved)];
+        size_t size;
+        int r = vtd_frontend_save(hammer->guest->unit, hammer->saved, sizeof(hammer->saved),
+                                  &hammer->saved_size);
+
+        if (r == VTD_FRONTEND_BUSY)
+                return;
+        assert_int_equal(r, 0);
+        assert_int_equal(vtd_frontend_restore(hammer->second, hammer->saved, hammer->saved_size),
+                         0);
+        assert_int_equal(vtd_frontend_save(hammer->second, again, sizeof(again), &size), 0);
+        assert_int_equal(size, hammer->saved_size);
+        assert_memory_equal(again, hammer->saved, size);
+        hammer->saves++;
+}
+
 static void step(struct hammer *hammer)
 {
         unsigned what = pick(hammer, 100);
@@ -247,6 +273,7 @@ static void step(struct hammer *hammer)
         else
                 bounded_run(hammer);
         check_requests(hammer);
+        check_state(hammer);
 }
 
 /* Whatever has happened: after a system reset a driver gets what it asks for. */
@@ -288,6 +315,11 @@ static void test_nothing_a_guest_does_breaks_the_unit(void **state)
         struct vtd_frontend_stats stats;
 
         configure_pasids(hammer.guest, PASIDS);
+        assert_int_equal(vtd_frontend_new(&hammer.second, &hammer.guest->unit->config,
+                                          &hammer.guest->unit->engine.guest.callbacks,
+                                          hammer.guest),
+                         0);
+        check_state(&hammer);
         hammer.state = from_environment("HAMMER_SEED", 0x5eed) | 1;
         start_over(&hammer);
         for (unsigned long i = 0; i < steps; i++)
@@ -298,8 +330,10 @@ static void test_nothing_a_guest_does_breaks_the_unit(void **state)
         assert_true(stats.attaches > steps / 500);
         assert_true(stats.invalidates > steps / 1000);
         assert_true(stats.faults > steps / 1000);
+        assert_true(hammer.saves > steps / 10);
         assert_int_equal(hammer.guest->lost, 0);
         assert_unit_works(hammer.guest);
+        hammer.second = vtd_frontend_free(hammer.second);
 }
 
 int main(void)

@@ -331,6 +331,37 @@ static void test_output_in_interrupt_range(void **state)
         }
 }
 
+/*
+ * A device that was given a block keeps to it, so it must not find the interrupt range in there: what
+ * it writes to that without PASID is a message, whatever the tables say.
+ */
+static void test_input_around_interrupt_range(void **state)
+{
+        static const struct {
+                unsigned level;
+                uint64_t input;
+                unsigned shift;
+        } cases[] = {
+                {2, 0xc0000000, 21}, {2, 0xfedfffff, 21}, {2, 0xfef00000, 12}, {2, 0xff000000, 21},
+                {1, 0xfef00000, 12}, {1, 0xfec00000, 21}, {2, 0x80000000, 30}, {2, 0x100000000, 30},
+        };
+        struct paging *p = *state;
+
+        use_second_stage(p, 4);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++) {
+                unsigned shift = shift_of(cases[i].level);
+                uint64_t offset = cases[i].input & (BIT(shift) - 1);
+
+                p->request.address = cases[i].input;
+                p->request.size = 1;
+                put(p, cases[i].level, BIT(39) | SS_PAGE | SS_PS);
+                assert_int_equal(paging_walk(p), 0);
+                assert_int_equal(p->page.shift, cases[i].shift);
+                assert_int_equal(p->page.translated,
+                                 BIT(39) | (offset & ~(BIT(cases[i].shift) - 1)));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -344,6 +375,7 @@ int main(void)
                 PAGING_TEST(test_tables_outside_memory),
                 PAGING_TEST(test_supervisor_requests_not_enabled),
                 PAGING_TEST(test_output_in_interrupt_range),
+                PAGING_TEST(test_input_around_interrupt_range),
         };
 
         return cmocka_run_group_tests_name("frontend-paging-second", tests, NULL, NULL);

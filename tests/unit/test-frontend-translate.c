@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "vtd/state.h"
+
 #define X      UINT64_C(0x4000000000)
 #define TARGET UINT64_C(0x1000000000)
 #define FEE    UINT64_C(0xfee00000)
@@ -172,10 +174,13 @@ static void test_requests_pass_unchanged_while_translation_is_off(void **state)
         request.address = FEE; /* not memory, whoever asks */
         assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
         request = plain();
-        request.address = FEE + 0xfffff;
+        request.address = FEE + 0xffffc;
+        request.size = 4;
         assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
         request.access = WRITE;
         assert_int_equal(translate(dma, &request), VTD_FRONTEND_INTERRUPT);
+        request.size = 8;
+        assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
         assert_int_equal(take_fault(dma), 0);
         assert_int_equal(read32(dma->guest, VTD_REG_FSTS), 0);
 }
@@ -191,11 +196,19 @@ static void test_the_interrupt_range_is_not_memory(void **state)
         put_translation(dma, RID_A, 5, VTD_PGTT_FIRST_STAGE, 2, root, 0);
         put_first_stage(dma, root, FEE, PAGE_4K, TARGET);
         request.access = WRITE;
-        for (uint64_t address = FEE; address < FEE + BIT(20); address += 0xffff) {
+        request.size = 4;
+        for (uint64_t address = FEE; address < FEE + BIT(20); address += 0xfffc) {
                 request.address = address;
                 assert_int_equal(translate(dma, &request), VTD_FRONTEND_INTERRUPT);
         }
         assert_int_equal(take_fault(dma), 0);
+        request.address++;
+        assert_int_equal(reason_of(dma, request), 0x29);
+        request.address--;
+        for (request.size = 1; request.size < 4096; request.size *= 2)
+                if (request.size != 4)
+                        assert_int_equal(reason_of(dma, request), 0x29);
+        request.size = 4;
         request.access = READ;
         assert_int_equal(reason_of(dma, request), 0x29);
         request.access = ATOMIC;
@@ -374,6 +387,26 @@ static void test_faults_raise_the_event_and_are_counted(void **state)
         assert_int_equal(dma->guest->messages, messages + 2);
 }
 
+static void reset_unit(struct guest *guest, uint64_t gpa)
+{
+        (void)gpa;
+        guest->after_read = NULL;
+        vtd_frontend_reset(guest->unit);
+}
+
+/* A request that was under way when the unit was reset leaves nothing in the new registers. */
+static void test_a_reset_takes_the_faults_of_earlier_requests_along(void **state)
+{
+        struct dma *dma = *state;
+        const struct vtd_frontend_dma_request request = plain();
+
+        dma->guest->after_read = reset_unit;
+        assert_int_equal(translate(dma, &request), VTD_FRONTEND_FAULTED);
+        assert_null(dma->guest->after_read);
+        assert_int_equal(read32(dma->guest, VTD_REG_FSTS), 0);
+        assert_int_equal(read64(dma->guest, VTD_REG_FRCD + 8), 0);
+}
+
 static void expect_block(struct dma *dma, const struct vtd_frontend_dma_request *request,
                          uint64_t translated, uint64_t size)
 {
@@ -483,6 +516,36 @@ static void test_requests_with_and_without_pasid_are_told_apart(void **state)
         assert_int_equal(reason_of(dma, with_pasid(0)), 0x45);
 }
 
+/* In another unit, at once; a recorded fault has its address there, too. */
+static void test_a_restored_unit_translates(void **state)
+{
+        struct dma *dma = *state;
+        const struct vtd_frontend_config config = dma->guest->unit->config;
+        uint64_t root = new_table(dma);
+        uint8_t bytes[512];
+        uint64_t fault[2];
+        size_t size;
+
+        put_device(dma, RID_A, 0);
+        put_translation(dma, RID_A, 0, 1, 1, root, 0);
+        put_first_stage(dma, root, X, PAGE_4K, TARGET);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), TARGET);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X + VTD_PAGE_SIZE), FAULTED);
+        fault[0] = read64(dma->guest, VTD_REG_FRCD);
+        fault[1] = read64(dma->guest, VTD_REG_FRCD + 8);
+        assert_int_equal(fault[0], X + VTD_PAGE_SIZE);
+        assert_int_equal(fault[1] >> 63, 1);
+        assert_int_equal(vtd_frontend_save(dma->guest->unit, bytes, sizeof(bytes), &size), 0);
+        guest_configure(dma->guest, &config, 7);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), X);
+        assert_int_equal(vtd_frontend_restore(dma->guest->unit, bytes, size), 0);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), TARGET);
+        assert_int_equal(read64(dma->guest, VTD_REG_FRCD), fault[0]);
+        assert_int_equal(read64(dma->guest, VTD_REG_FRCD + 8), fault[1]);
+        run_until(dma->guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), TARGET);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -495,9 +558,11 @@ int main(void)
                 DMA_TEST(test_entries_are_judged_on_the_way),
                 DMA_TEST(test_records_say_what_was_asked),
                 DMA_TEST(test_faults_raise_the_event_and_are_counted),
+                DMA_TEST(test_a_reset_takes_the_faults_of_earlier_requests_along),
                 DMA_TEST(test_blocks_are_as_large_as_the_pages_and_clear_of_interrupts),
                 DMA_TEST(test_supervisor_requests_need_the_entry_and_the_page),
                 DMA_TEST(test_requests_with_and_without_pasid_are_told_apart),
+                DMA_TEST(test_a_restored_unit_translates),
         };
 
         return cmocka_run_group_tests_name("frontend-translate", tests, NULL, NULL);

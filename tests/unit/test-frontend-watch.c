@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "frontend/dma/watch.h"
+#include "vtd/state.h"
 
 #define RID_C 0x0010u
 #define X     UINT64_C(0x4000000000)
@@ -182,10 +183,12 @@ static void test_watches_are_told_of_what_concerns_them(void **state)
         }
 }
 
-static void test_commands_and_reset_are_told_to_all(void **state)
+static void test_commands_reset_and_restore_are_told_to_all(void **state)
 {
         struct dma *dma = *state;
         struct told told = {.calls = 0};
+        uint8_t bytes[512];
+        size_t size;
 
         assert_int_equal(watch(dma, RID_C, NO_PASID, &told), 0);
         run_until(dma->guest, VTD_FRONTEND_IDLE);
@@ -203,6 +206,12 @@ static void test_commands_and_reset_are_told_to_all(void **state)
         run_until(dma->guest, VTD_FRONTEND_IDLE);
         expect_told(&told, 0, NOTHING);
         vtd_frontend_reset(dma->guest->unit);
+        run_until(dma->guest, VTD_FRONTEND_IDLE);
+        expect_told(&told, 0, EVERYTHING);
+        assert_int_equal(vtd_frontend_save(dma->guest->unit, bytes, sizeof(bytes), &size), 0);
+        run_until(dma->guest, VTD_FRONTEND_IDLE);
+        expect_told(&told, 0, NOTHING);
+        assert_int_equal(vtd_frontend_restore(dma->guest->unit, bytes, size), 0);
         run_until(dma->guest, VTD_FRONTEND_IDLE);
         expect_told(&told, 0, EVERYTHING);
 }
@@ -270,14 +279,21 @@ static void test_notes_begin_anew_when_everything_is_forgotten(void **state)
         struct dma *dma = *state;
         const struct vtd_frontend_dma_request request = {
                 .rid = RID_A, .access = READ, .address = X, .size = 8};
-        uint64_t first = guest_get64(dma->guest, pasid_entry_of(RID_A, 0) + 16);
         struct told told = {.calls = 0};
         struct vtd_frontend_access old, newer;
+        uint64_t first;
 
         map(dma);
         first = guest_get64(dma->guest, pasid_entry_of(RID_A, 0) + 16);
         assert_int_equal(watch(dma, RID_A, NO_PASID, &told), 0);
         assert_int_equal(where(dma, RID_A, NO_PASID, X), OLD);
+        invalidate_and_wait(dma, PC_GLOBAL);
+        expect_told(&told, 0, EVERYTHING);
+        invalidate_and_wait(dma, IOTLB_DOMAIN(1));
+        expect_told(&told, 0, NOTHING);
+        /* The same when what it was given, and what made it forget, lie some drains apart. */
+        assert_int_equal(where(dma, RID_A, NO_PASID, X), OLD);
+        invalidate_and_wait(dma, CC_DEVICE(RID_C, 0));
         invalidate_and_wait(dma, PC_GLOBAL);
         expect_told(&told, 0, EVERYTHING);
         invalidate_and_wait(dma, IOTLB_DOMAIN(1));
@@ -363,7 +379,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 DMA_TEST(test_the_table_of_watches),
                 DMA_TEST(test_watches_are_told_of_what_concerns_them),
-                DMA_TEST(test_commands_and_reset_are_told_to_all),
+                DMA_TEST(test_commands_reset_and_restore_are_told_to_all),
                 DMA_TEST(test_they_are_told_between_drain_and_completion),
                 DMA_TEST(test_what_is_given_before_the_drain_ends_counts),
                 DMA_TEST(test_notes_begin_anew_when_everything_is_forgotten),

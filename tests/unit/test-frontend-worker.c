@@ -2,7 +2,8 @@
 /*
  * The unit in front of a real worker's core and the simulated host: the register accesses and
  * descriptors with which Linux 7.x brings a unit up, register by register, until its devices do
- * DMA; and what a VMM may get wrong in the calls that reach the broker.
+ * DMA; what they do when the guest is moved to another machine, or back to a snapshot; and what a VMM
+ * may get wrong in the calls that reach the broker.
  */
 #include "tests/unit/unit.h"
 
@@ -17,6 +18,7 @@
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "tests/unit/worker-backend.h"
+#include "vtd/state.h"
 
 #define RAM_SIZE UINT64_C(0x400000)
 
@@ -45,6 +47,8 @@ struct machine {
         struct worker_backend *worker;
         uint32_t gcmd, index;
         unsigned messages;
+        uint8_t state[4096]; /* of the unit, saved */
+        size_t state_size;
 };
 
 static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
@@ -89,16 +93,14 @@ static uint32_t word(struct machine *m, uint64_t gpa)
         return value;
 }
 
-static int setup(void **state)
+/* A machine with empty memory, and a unit that is connected to a broker of its own. */
+static void power_on(struct machine *m)
 {
         const struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
         const struct vtd_frontend_callbacks callbacks = {.read_memory = read_memory,
                                                          .write_memory = write_memory,
                                                          .send_message = send_message};
-        struct machine *m = calloc(1, sizeof(*m));
-        uint64_t mapping;
 
-        assert_non_null(m);
         m->file = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         assert_true(m->file >= 0);
         assert_int_equal(ftruncate(m->file, (off_t)RAM_SIZE), 0);
@@ -108,9 +110,31 @@ static int setup(void **state)
         assert_int_equal(vtd_frontend_new(&m->unit, &config, &callbacks, m), 0);
         m->worker = worker_backend_new();
         assert_int_equal(vtd_frontend_set_backend(m->unit, &m->worker->base, NULL), 0);
+}
+
+static void power_off(struct machine *m)
+{
+        m->unit = vtd_frontend_free(m->unit);
+        (void)munmap(m->ram, RAM_SIZE);
+        m->file = vtd_close(m->file);
+}
+
+static void plug_and_map(struct machine *m)
+{
+        uint64_t mapping;
+
         assert_int_equal(vtd_frontend_plug(m->unit, "dev0", RID_TRANSLATED), 0);
         assert_int_equal(vtd_frontend_plug(m->unit, "dev1", RID_IDENTITY), 0);
         assert_int_equal(vtd_frontend_map(m->unit, 0, RAM_SIZE, m->file, 0, &mapping), 0);
+}
+
+static int setup(void **state)
+{
+        struct machine *m = calloc(1, sizeof(*m));
+
+        assert_non_null(m);
+        power_on(m);
+        plug_and_map(m);
         assert_int_equal(vtd_frontend_run(m->unit, 64), VTD_FRONTEND_IDLE);
         *state = m;
         return 0;
@@ -120,9 +144,7 @@ static int teardown(void **state)
 {
         struct machine *m = *state;
 
-        m->unit = vtd_frontend_free(m->unit);
-        (void)munmap(m->ram, RAM_SIZE);
-        m->file = vtd_close(m->file);
+        power_off(m);
         free(m);
         return 0;
 }
@@ -396,6 +418,145 @@ static void test_the_next_kernel_starts_over(void **state)
         assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa);
 }
 
+static void save(struct machine *m)
+{
+        assert_int_equal(vtd_frontend_save(m->unit, m->state, sizeof(m->state), &m->state_size), 0);
+}
+
+static void restore(struct machine *m)
+{
+        assert_int_equal(vtd_frontend_restore(m->unit, m->state, m->state_size), 0);
+}
+
+/*
+ * The guest goes on in another machine, with another host, worker and unit; @late: its devices are
+ * plugged when the unit has been restored.
+ */
+static void move(struct machine *m, bool late)
+{
+        uint8_t *ram = malloc(RAM_SIZE);
+
+        assert_non_null(ram);
+        save(m);
+        memcpy(ram, m->ram, RAM_SIZE);
+        power_off(m);
+        power_on(m);
+        memcpy(m->ram, ram, RAM_SIZE);
+        free(ram);
+        if (!late)
+                plug_and_map(m);
+        restore(m);
+        if (late) {
+                assert_int_equal(vtd_frontend_run(m->unit, 64), VTD_FRONTEND_IDLE);
+                plug_and_map(m);
+        }
+        assert_int_equal(vtd_frontend_run(m->unit, 64), VTD_FRONTEND_IDLE);
+}
+
+static void test_a_guest_that_is_moved_keeps_its_dma(void **state)
+{
+        struct machine *m = *state;
+
+        put(m, PAGE_A, 0xaaaa);
+        put(m, PAGE_B, 0xbbbb);
+        boot(m);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa);
+        for (unsigned i = 0; i < 2; i++) {
+                move(m, i == 1);
+                assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa);
+                assert_int_equal(dma_read(m, 0, PAGE_A), 0); /* by its own table only */
+                assert_int_equal(dma_read(m, 1, PAGE_B), 0xbbbb);
+                assert_int_equal(read32(m, VTD_REG_GSTS),
+                                 VTD_GCMD_TE | VTD_GCMD_SRTP | VTD_GCMD_QIE);
+                assert_int_equal(read32(m, VTD_REG_FSTS), 0);
+                /* What it does then has its effect. */
+                map_page(m, IOVA, 0);
+                submit(m, 0x36 | DOMAIN << 16, IOVA | 0x40);
+                assert_int_equal(dma_read(m, 0, IOVA), 0);
+                map_page(m, IOVA, PAGE_A);
+        }
+        assert_int_equal(m->messages, 0);
+}
+
+/* The doorbell is rung, and an invalidation taken from the queue but not sent. */
+static void begin_invalidation(struct machine *m, uint64_t *status)
+{
+        put_descriptor(m, 0x36 | DOMAIN << 16, IOVA | 0x40);
+        *status = STATUS + m->index * 4;
+        put(m, *status, IN_USE);
+        put_descriptor(m, (uint64_t)DONE << 32 | 0x25, *status);
+        vtd_frontend_write(m->unit, VTD_REG_IQT, 4, m->index * 32);
+        assert_int_equal(vtd_frontend_run(m->unit, 1), VTD_FRONTEND_PENDING);
+        assert_int_equal(read32(m, VTD_REG_IQH), (m->index - 1) * 32);
+        assert_int_equal(word(m, *status), IN_USE);
+}
+
+static void test_an_invalidation_under_way_is_completed_elsewhere(void **state)
+{
+        struct machine *m = *state;
+        uint64_t status;
+
+        put(m, PAGE_A, 0xaaaa);
+        put(m, PAGE_B, 0xbbbb);
+        boot(m);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa);
+        map_page(m, IOVA, PAGE_B);
+        begin_invalidation(m, &status);
+        move(m, false);
+        assert_int_equal(word(m, status), DONE);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xbbbb);
+}
+
+/* In the same unit, where the host has cached what is no longer true. */
+static void test_an_invalidation_under_way_is_completed_in_place(void **state)
+{
+        struct machine *m = *state;
+        uint64_t status;
+
+        put(m, PAGE_A, 0xaaaa);
+        put(m, PAGE_B, 0xbbbb);
+        boot(m);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa);
+        map_page(m, IOVA, PAGE_B);
+        begin_invalidation(m, &status);
+        save(m);
+        restore(m);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa); /* cached: the test can see staleness */
+        assert_int_equal(vtd_frontend_run(m->unit, 64), VTD_FRONTEND_IDLE);
+        assert_int_equal(word(m, status), DONE);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xbbbb);
+}
+
+/* Memory goes back, too, and the guest knows of nothing that it should invalidate. */
+static void test_a_guest_goes_back_to_a_snapshot(void **state)
+{
+        struct machine *m = *state;
+        uint8_t *ram = malloc(RAM_SIZE);
+        uint32_t index;
+
+        assert_non_null(ram);
+        put(m, PAGE_A, 0xaaaa);
+        put(m, PAGE_B, 0xbbbb);
+        boot(m);
+        save(m);
+        index = m->index;
+        memcpy(ram, m->ram, RAM_SIZE);
+        map_page(m, IOVA, PAGE_B);
+        submit(m, 0x36 | DOMAIN << 16, IOVA | 0x40);
+        remove_entry(m, 1, 1);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xbbbb);
+        assert_int_equal(dma_read(m, 1, PAGE_A), 0);
+        memcpy(m->ram, ram, RAM_SIZE);
+        free(ram);
+        m->index = index;
+        restore(m);
+        assert_int_equal(vtd_frontend_run(m->unit, 64), VTD_FRONTEND_IDLE);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa);
+        assert_int_equal(dma_read(m, 1, PAGE_A), 0xaaaa);
+        submit(m, 0x26 | DOMAIN << 16, 0);
+        assert_int_equal(dma_read(m, 0, IOVA), 0xaaaa);
+}
+
 /* None of it costs the VM its devices. */
 static void test_a_vmm_s_mistakes_are_refused_and_no_more(void **state)
 {
@@ -443,6 +604,10 @@ int main(void)
                 TEST(test_linux_unmaps_strictly_and_lazily),
                 TEST(test_linux_changes_the_domain_of_a_device_and_detaches_it),
                 TEST(test_the_next_kernel_starts_over),
+                TEST(test_a_guest_that_is_moved_keeps_its_dma),
+                TEST(test_an_invalidation_under_way_is_completed_elsewhere),
+                TEST(test_an_invalidation_under_way_is_completed_in_place),
+                TEST(test_a_guest_goes_back_to_a_snapshot),
                 TEST(test_a_vmm_s_mistakes_are_refused_and_no_more),
         };
 

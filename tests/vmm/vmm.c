@@ -37,6 +37,14 @@ static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
 
         if (!vtd_range_within(gpa, size, vmm->memory_size))
                 return -EFAULT;
+        if (size == sizeof(uint64_t) && gpa % sizeof(uint64_t) == 0) {
+                /* An entry that a vCPU may be changing: all of it from before, or all from after. */
+                uint64_t value = __atomic_load_n(
+                        (const uint64_t *)(const void *)(vmm->memory + gpa), __ATOMIC_ACQUIRE);
+
+                memcpy(data, &value, sizeof(value));
+                return 0;
+        }
         memcpy(data, vmm->memory + gpa, size);
         return 0;
 }

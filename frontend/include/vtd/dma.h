@@ -11,7 +11,9 @@
  *
  * Threads: all functions here may be called from any thread, at any time between vtd_frontend_new()
  * and _free(), also while another call on the unit is under way, but not from a callback.  They make
- * the callbacks read_memory, compare_exchange and send_message from the calling thread.
+ * the callbacks read_memory, compare_exchange and send_message from the calling thread.  To record a
+ * fault, vtd_frontend_translate() may wait for a call on the unit that makes any callback of struct
+ * vtd_frontend_callbacks: the caller must hold no lock that one of those takes.
  *
  * "Section N" refers to the VT-d architecture, revision 4 and later.
  */
@@ -43,6 +45,10 @@ struct vtd_frontend_dma_request {
 /*
  * An aligned block of a power of two of bytes, at least 4 KiB, that contains the request's first
  * byte.  A request that goes beyond it is continued with another call.
+ *
+ * What is at @translated need not be RAM, for a guest's tables name any address.  A back end must reach
+ * RAM only, as read_memory and write_memory do, and treat the rest as an access that nothing answers:
+ * at the unit's register page, a device's write would be a command.
  */
 struct vtd_frontend_dma_translation {
         uint64_t address;    /* where the block begins for the device, ... */
@@ -78,7 +84,9 @@ enum {
  *   0                       with *@translation;
  *   VTD_FRONTEND_FAULTED    a read gets no data and a write is dropped; the fault is recorded, unless
  *                           FPD suppresses it or translation is off, and the fault event sent;
- *   VTD_FRONTEND_INTERRUPT  a write without PASID to the interrupt range;
+ *   VTD_FRONTEND_INTERRUPT  a write of an aligned dword without PASID to the interrupt range, which
+ *                           the VMM gives to vtd_frontend_remap_interrupt().  Anything else without
+ *                           PASID is blocked there (29h);
  *   -EINVAL                 no request that a device can make: access, size, pasid or privileged
  *                           without PASID;
  *   -ENOTSUP                the VMM gave no compare_exchange callback.
@@ -105,7 +113,7 @@ typedef void (*vtd_frontend_invalidated)(void *opaque, uint64_t address, uint64_
 
 /*
  * Watches what @rid, with @pasid or (unless @with_pasid) without one, is translated to from here on:
- * what was asked for before counts for nothing.
+ * what was asked for before counts for nothing.  @invalidated must be given.
  * Returns 0; -EINVAL for a PASID beyond 20 bits; -EEXIST when it is watched; -ENOSPC.
  */
 int vtd_frontend_watch(struct vtd_frontend *frontend, uint16_t rid, bool with_pasid, uint32_t pasid,

@@ -9,10 +9,12 @@
  *   3. forwards guest accesses to the 4 KiB register page,
  *   4. calls vtd_frontend_run() after each register write and whenever the descriptor of
  *      vtd_frontend_get_fd() is readable, until it says VTD_FRONTEND_IDLE.
+ * For snapshots and migration, vtd/state.h saves and restores what the unit holds of the guest.
  *
- * Threads: calls on one unit must not overlap, except those of vtd/dma.h; the VMM's lock around its
- * device model is enough.  Callbacks are made from inside calls on the unit: they must not call back
- * into it, nor wait for a thread that is inside a call on it.
+ * Threads: calls on one unit must not overlap, except those whose headers say so (vtd/dma.h,
+ * vtd/interrupt.h, vtd/acpi.h); the VMM's lock around its device model is enough.  Callbacks are made
+ * from inside calls on the unit: they must not call back into it, nor wait for a thread that is
+ * inside a call on it.
  *
  * Errors: 0; a positive VTD_FRONTEND_* outcome named at the function; a negative errno for the
  * unexpected.  Whatever a guest writes never makes a call fail: a guest's mistakes become VT-d
@@ -92,9 +94,14 @@ struct vtd_frontend_config {
         bool supervisor_requests; /* ECAP.SRS: SRE and WPE of PASID-table entries; the same */
         bool extended_accessed;   /* ECAP.EAFS: EAFE of PASID-table entries; the same */
 
-        unsigned second_stage_widths; /* CAP.SAGAW; 0: no second stage (ECAP.SSTS) */
-        bool second_stage_dirty;      /* ECAP.SSADS: accessed and dirty bits; needs a width */
-        bool nested;                  /* ECAP.NEST; needs first_stage and a width */
+        /*
+         * CAP.SAGAW; 0: no second stage (ECAP.SSTS).  Legacy mode is not emulated, and goes by the
+         * same bits: a guest that leaves scalable mode off (Linux: intel_iommu=sm_off) does not use a
+         * unit with 0, but would use any other, which blocks all DMA then (fault 30h).
+         */
+        unsigned second_stage_widths;
+        bool second_stage_dirty; /* ECAP.SSADS: accessed and dirty bits; needs a width */
+        bool nested;             /* ECAP.NEST; needs first_stage and a width */
 
         bool caching_mode;            /* CAP.CM */
         bool snoop_control;           /* ECAP.SC */
