@@ -141,11 +141,11 @@ size_t vtd_bindings_count_pasids(const struct vtd_bindings *bindings)
 
 size_t vtd_bindings_next_search(const struct vtd_bindings *bindings)
 {
-        size_t i = 0;
-
-        while (i < VTD_LIMIT_DEVICES && !bindings->searches[i].wanted)
-                i++;
-        return i;
+        /* Each turn of the engine asks this, mostly of a unit with few devices. */
+        for (size_t i = 0; i < VTD_LIMIT_DEVICES && i < bindings->end; i++)
+                if (bindings->searches[i].wanted)
+                        return i;
+        return VTD_LIMIT_DEVICES;
 }
 
 struct vtd_binding *vtd_bindings_next(struct vtd_bindings *bindings)

@@ -167,6 +167,28 @@ static enum vtd_control_device_result judge_pci(const struct vtd_device_files *f
         return VTD_CONTROL_DEVICE_OPENED;
 }
 
+/*
+ * What was found by its ids or by its cdev's name is still that: functions can be unplugged, and
+ * bound anew under the name that another one had.
+ */
+static enum vtd_control_device_result judge_identity(const struct vtd_device_files *files,
+                                                     const struct vtd_policy_device *device,
+                                                     const char *address, const char *name,
+                                                     struct vtd_device_text *text)
+{
+        if (device->source == VTD_POLICY_SOURCE_CDEV && strcmp(name, device->address) != 0)
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "its cdev is called %s by now",
+                              name);
+        if (device->source == VTD_POLICY_SOURCE_KIND &&
+            !vtd_topology_is_kind(files->sysfs, address, device->address))
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not of this kind any more");
+        return VTD_CONTROL_DEVICE_OPENED;
+}
+
+/*
+ * Judged before it is opened, so that nothing is opened which may not be, and once more after: only
+ * an open cdev keeps its function where it is and bound as it is.
+ */
 static enum vtd_control_device_result open_pci(const struct vtd_device_files *files,
                                                const struct vtd_policy_device *device,
                                                const char *address, int *fd,
@@ -186,8 +208,12 @@ static enum vtd_control_device_result open_pci(const struct vtd_device_files *fi
         if (opened < 0 || fstat(opened, &status) < 0 || !S_ISCHR(status.st_mode) ||
             !is_number_of(files, address, name, status.st_rdev))
                 return refuse(text, VTD_CONTROL_DEVICE_MISSING, "%s could not be opened", name);
-        *fd = VTD_TAKE_FD(opened);
-        return VTD_CONTROL_DEVICE_OPENED;
+        result = judge_pci(files, device, address, text);
+        if (result == VTD_CONTROL_DEVICE_OPENED)
+                result = judge_identity(files, device, address, name, text);
+        if (result == VTD_CONTROL_DEVICE_OPENED)
+                *fd = VTD_TAKE_FD(opened);
+        return result;
 }
 
 static enum vtd_control_device_result open_simulated(const struct vtd_policy_device *device,

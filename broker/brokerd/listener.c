@@ -158,11 +158,19 @@ __attribute__((format(printf, 3, 4))) static int refuse_peer(struct vtd_peer *pe
         return VTD_LISTENER_E_REFUSED;
 }
 
+/* All of it counts, and of NULs only one that ends it: some security modules count that one in. */
+static bool is_label(const char *wanted, const char *label, size_t size)
+{
+        if (size > 0 && label[size - 1] == '\0')
+                size--;
+        return size == strlen(wanted) && memcmp(label, wanted, size) == 0;
+}
+
 /* Without a security module that labels sockets there is no label, and nobody has the right one. */
 static int judge_label(const struct vtd_policy *policy, int connection, struct vtd_peer *peer)
 {
-        char label[VTD_POLICY_LABEL + 2] = {0}, shown[64];
-        socklen_t size = sizeof(label) - 1;
+        char label[VTD_POLICY_LABEL + 1], shown[64];
+        socklen_t size = sizeof(label);
 
         if (policy->label[0] == '\0')
                 return 0;
@@ -170,12 +178,11 @@ static int judge_label(const struct vtd_policy *policy, int connection, struct v
                 return refuse_peer(peer, policy->label_line,
                                    "the security label of the connection cannot be read (%s)",
                                    strerror(errno));
-        if (strcmp(label, policy->label) != 0)
-                return refuse_peer(
-                        peer, policy->label_line,
-                        "a process labelled \"%s\" connected, only \"%.64s\" may",
-                        vtd_log_escape(shown, sizeof(shown), label, strnlen(label, sizeof(label))),
-                        policy->label);
+        if (!is_label(policy->label, label, size))
+                return refuse_peer(peer, policy->label_line,
+                                   "a process labelled \"%s\" connected, only \"%.64s\" may",
+                                   vtd_log_escape(shown, sizeof(shown), label, size),
+                                   policy->label);
         return 0;
 }
 

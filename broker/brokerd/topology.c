@@ -182,20 +182,27 @@ static gint compare_addresses(gconstpointer a, gconstpointer b)
         return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+bool vtd_topology_is_kind(const char *sysfs, const char *address, const char *kind)
+{
+        unsigned vendor, device;
+
+        return sscanf(kind, "%4x:%4x", &vendor, &device) == 2 &&
+               read_id(sysfs, address, "vendor") == (long)vendor &&
+               read_id(sysfs, address, "device") == (long)device;
+}
+
 GPtrArray *vtd_topology_list_kind(const char *sysfs, const char *kind)
 {
         GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
         g_autofree char *path = g_strdup_printf("%s/bus/pci/devices", sysfs);
         VTD_CLEANUP(close_directory) DIR *directory = opendir(path);
-        unsigned vendor, device;
         struct dirent *entry;
 
-        if (!directory || sscanf(kind, "%4x:%4x", &vendor, &device) != 2)
+        if (!directory)
                 return found;
         while ((entry = readdir(directory)) != NULL)
                 if (vtd_topology_is_address(entry->d_name) &&
-                    read_id(sysfs, entry->d_name, "vendor") == (long)vendor &&
-                    read_id(sysfs, entry->d_name, "device") == (long)device)
+                    vtd_topology_is_kind(sysfs, entry->d_name, kind))
                         g_ptr_array_add(found, g_strdup(entry->d_name));
         g_ptr_array_sort(found, compare_addresses);
         return found;

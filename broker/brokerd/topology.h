@@ -33,6 +33,9 @@ int vtd_topology_judge(const char *sysfs, const char *address, char bridge[VTD_P
 /* Functions in the IOMMU group of @address, itself included; 0 when it has no group. */
 size_t vtd_topology_count_group(const char *sysfs, const char *address);
 
+/* True when the function @address has the vendor and device id @kind ("8086:1521"). */
+bool vtd_topology_is_kind(const char *sysfs, const char *address, const char *kind);
+
 /*
  * The addresses of all functions with the vendor and device id @kind ("8086:1521"), sorted; none
  * when sysfs cannot be read.  The caller owns the array.

@@ -209,6 +209,7 @@ int vtd_devices_close(struct vtd_vm *vm, size_t index)
                 if (vm->host->ops->release(vm->host, d->id) != 0)
                         return VTD_CALL_E_REFUSED;
                 d->bound = false;
+                d->bus_master = false; /* there is nothing left to turn it off with */
         }
         if (d->opened) {
                 if (vtd_supervisor_close_device(vm->supervisor, d->index) != 0)

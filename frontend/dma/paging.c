@@ -79,12 +79,13 @@ static enum vtd_fault_reason judge_output(struct vtd_page *page, uint64_t addres
         if (meets_interrupts(page->translated | (address & vtd_low_bits(page->shift)), 1))
                 return VTD_FAULT_INTERRUPT_RANGE;
         for (size_t i = 0; i < VTD_ARRAY_SIZE(shifts); i++) {
+                uint64_t size = UINT64_C(1) << shifts[i];
+
                 if (shifts[i] > page->shift)
                         continue;
                 narrow(page, shifts[i], address);
-                if (!meets_interrupts(page->translated, UINT64_C(1) << page->shift) &&
-                    !meets_interrupts(address & ~vtd_low_bits(page->shift), UINT64_C(1)
-                                                                                    << page->shift))
+                if (!meets_interrupts(page->translated, size) &&
+                    !meets_interrupts(address & ~(size - 1), size))
                         break;
         }
         return VTD_FAULT_NONE;

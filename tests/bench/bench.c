@@ -8,28 +8,24 @@
  *               both sides on one processor and on two
  *   memory    resident memory of a worker that serves a VM
  */
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "tests/bench/bench-vm.h"
 #include "tests/bench/measure.h"
 #include "tests/system/broker-run.h"
 #include "tests/system/raw-client.h"
 
-#define STARTS       41u
-#define BATCHES      41u
-#define BATCH        200u
-#define GUEST_MEMORY (UINT64_C(4) << 20)
-#define ROOT_TABLE   UINT64_C(0x1000)
+#define STARTS  41u
+#define BATCHES 41u
+#define BATCH   200u
 
 static int fail(const char *what)
 {
@@ -76,34 +72,6 @@ static int measure_start(const char *path)
         return 0;
 }
 
-/* Plugs, maps and attaches a first-stage table; its handle. */
-static int set_up(struct raw_client *client, uint64_t *table)
-{
-        VTD_CLEANUP_FD int memory = memfd_create("bench", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        struct vtd_request plug = {.type = VTD_REQUEST_PLUG_DEVICE,
-                                   .plug_device = {.name = {"edu0"}}};
-        struct vtd_request map = {.type = VTD_REQUEST_MAP_MEMORY,
-                                  .map_memory = {.size = GUEST_MEMORY}};
-        struct vtd_request attach = {.type = VTD_REQUEST_ATTACH,
-                                     .attach = {.mode = VTD_ATTACH_FIRST_STAGE,
-                                                .root = ROOT_TABLE,
-                                                .address_width = 48}};
-        struct vtd_reply reply;
-
-        if (memory < 0 || ftruncate(memory, (off_t)GUEST_MEMORY) < 0 ||
-            fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
-                return fail("no guest memory");
-        if (raw_call(client, &plug, -1, &reply) != RAW_ANSWERED || reply.refused)
-                return fail("PlugDevice failed");
-        attach.attach.device = reply.plug_device.device;
-        if (raw_call(client, &map, memory, &reply) != RAW_ANSWERED || reply.refused)
-                return fail("MapMemory failed");
-        if (raw_call(client, &attach, -1, &reply) != RAW_ANSWERED || reply.refused)
-                return fail("Attach failed");
-        *table = reply.attach.table;
-        return 0;
-}
-
 static int invalidate_batch(struct raw_client *client, uint64_t table, double *microseconds)
 {
         struct vtd_request request = {.type = VTD_REQUEST_INVALIDATE,
@@ -120,20 +88,6 @@ static int invalidate_batch(struct raw_client *client, uint64_t table, double *m
         }
         *microseconds = (double)(now_ns() - start) / 1e3 / BATCH;
         return 0;
-}
-
-/*
- * Puts a process on one processor.  Where the scheduler happens to put the two sides of a round
- * trip changes its time several times over, so both kinds are measured with the two sides on one
- * processor, which shows the work alone, and on two, as a busy guest and its worker would be.
- */
-static int pin(pid_t pid, unsigned processor)
-{
-        cpu_set_t set;
-
-        CPU_ZERO(&set);
-        CPU_SET(processor, &set);
-        return sched_setaffinity(pid, sizeof(set), &set) == 0 ? 0 : fail("cannot pin a process");
 }
 
 /* The other side of the bare round trip: answers each record with one of the reply's size. */
@@ -163,6 +117,11 @@ static int bare_batch(struct raw_client *client, size_t size, double *microsecon
         return 0;
 }
 
+/*
+ * Where the scheduler happens to put the two sides of a round trip changes its time several times
+ * over, so both kinds are measured with the two sides on one processor, which shows the work alone,
+ * and on two, as a busy guest and its worker would be.
+ */
 static int measure_invalidate(struct raw_client *client, uint64_t table, pid_t worker,
                               unsigned processor)
 {
@@ -190,7 +149,8 @@ static int measure_invalidate(struct raw_client *client, uint64_t table, pid_t w
         }
         (void)close(pair[1]);
         other.fd = pair[0];
-        if (pin(0, 0) < 0 || pin(pid, processor) < 0 || pin(worker, processor) < 0)
+        if (bench_vm_pin(0, 0) < 0 || bench_vm_pin(pid, processor) < 0 ||
+            bench_vm_pin(worker, processor) < 0)
                 result = -1;
         for (size_t i = 0; i < BATCHES && result == 0; i++) {
                 result = invalidate_batch(client, table, &brokered[i]);
@@ -258,14 +218,14 @@ static int run_all(struct broker_run *run)
         struct raw_client client = {.fd = -1};
         char path[128];
         uint64_t table;
-        int result;
+        int memory = -1, result;
 
         broker_run_socket_path(run, "bench", path, sizeof(path));
         result = measure_start(path);
         if (result == 0)
                 result = greet(&client, path);
         if (result == 0)
-                result = set_up(&client, &table);
+                result = bench_vm_begin(&client, &table, &memory);
         if (result == 0)
                 result = find_worker(run, &worker);
         if (result == 0)
@@ -275,6 +235,7 @@ static int run_all(struct broker_run *run)
         if (result == 0)
                 result = measure_memory(worker);
         raw_close(&client);
+        memory = vtd_close(memory);
         return result;
 }
 

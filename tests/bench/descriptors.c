@@ -46,16 +46,16 @@ static void measure(struct bench_guest *guest, const char *what, unsigned waits,
 
                 if (fill)
                         fill(guest);
-                start = now_ns();
+                start = thread_ns();
                 bench_run_queue(guest, BATCH);
-                unit[round] = (double)(now_ns() - start) / BATCH;
-                start = now_ns();
+                unit[round] = (double)(thread_ns() - start) / BATCH;
+                start = thread_ns();
                 fetch_and_write(guest, round % 2 * BATCH, waits);
-                bare[round] = (double)(now_ns() - start) / BATCH;
+                bare[round] = (double)(thread_ns() - start) / BATCH;
                 ratios[round] = unit[round] / bare[round];
         }
         requests = (guest->host ? guest->host->requests : 0) - requests;
-        (void)printf("descriptors %-44s %6.1f ns each (%.1f million/s), bare %.1f ns, ratio %.1f; "
+        (void)printf("descriptors %-50s %6.1f ns each (%.1f million/s), bare %.1f ns, ratio %.1f; "
                      "%.2f requests each\n",
                      what, median(unit, ROUNDS), 1e3 / median(unit, ROUNDS), median(bare, ROUNDS),
                      median(ratios, ROUNDS), (double)requests / ROUNDS / BATCH);

@@ -40,10 +40,10 @@ static void prepare(struct space *space, unsigned bits)
 static void invalidate(struct space *space, unsigned round)
 {
         uint64_t reads = space->guest->reads, requests = space->guest->host->requests;
-        int64_t start = now_ns();
+        int64_t start = thread_ns();
 
         bench_run_queue(space->guest, 2);
-        space->times[round] = (double)(now_ns() - start) / 1e3;
+        space->times[round] = (double)(thread_ns() - start) / 1e3;
         space->reads = space->guest->reads - reads;
         space->requests = space->guest->host->requests - requests;
 }

@@ -171,9 +171,9 @@ static uint64_t translate_in_accesses(const struct setup *setup)
 
 static double time_of(side of, const struct setup *setup)
 {
-        int64_t start = now_ns();
+        int64_t start = thread_ns();
         uint64_t sum = of(setup);
-        int64_t end = now_ns();
+        int64_t end = thread_ns();
 
         if (sum == 0)
                 bench_fail("nothing comes of a side");
@@ -195,7 +195,7 @@ static void compare(const struct setup *setup, const char *what, side unit, side
                 bare_times[round] = time_of(bare, setup);
                 ratios[round] = times[round] / bare_times[round];
         }
-        (void)printf("translate   %-44s %6.1f ns, bare %.1f ns, ratio %.2f, %.2f reads each", what,
+        (void)printf("translate   %-50s %6.1f ns, bare %.1f ns, ratio %.2f, %.2f reads each", what,
                      median(times, ROUNDS), median(bare_times, ROUNDS), median(ratios, ROUNDS),
                      (double)reads / ROUNDS / REQUESTS);
         print_goal(median(ratios, ROUNDS), goal);

@@ -106,7 +106,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--lines", action="append", default=[], metavar="FILE")
     parser.add_argument("targets", nargs="*", metavar="TARGET")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args() # names may follow --lines FILE
     known = sorted(os.path.basename(path)[len("fuzz-"):-len(".c")]
                    for path in glob.glob(os.path.join(ROOT, "tests", "fuzz", "fuzz-*.c")))
     targets = options.targets or known

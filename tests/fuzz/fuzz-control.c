@@ -4,6 +4,7 @@
  * and how many descriptors come, the rest is the record.  vtd-brokerd writes an audit line of each fact
  * that it accepts: one line of printable text, whatever a taken-over worker put into it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -92,6 +93,40 @@ static size_t count_open(const int *fds, size_t count)
         return open_count;
 }
 
+/* What was accepted is sent as the same bytes, with the same descriptor or none. */
+static void send_back(const int *pair, union vtd_control_record *record, const uint8_t *data,
+                      size_t size, const struct vtd_fd_list *fds)
+{
+        VTD_CLEANUP(vtd_fd_list_deinit) struct vtd_fd_list received = VTD_FD_LIST_EMPTY;
+        uint8_t bytes[sizeof(*record)];
+        size_t length;
+
+        FUZZ_REQUIRE(vtd_control_send(pair[1], record, fds->count > 0 ? fds->fds[0] : -1) == 0);
+        FUZZ_REQUIRE(vtd_record_receive(pair[0], bytes, sizeof(bytes), &length, &received) == 0);
+        FUZZ_REQUIRE(length == size && memcmp(bytes, data, size) == 0);
+        FUZZ_REQUIRE(received.count == fds->count);
+}
+
+/* Nothing more is there; then the other end is full, and then it is gone. */
+static void end_channel(int *pair, unsigned how)
+{
+        VTD_CLEANUP(vtd_fd_list_deinit) struct vtd_fd_list fds = VTD_FD_LIST_EMPTY;
+        union vtd_control_record record = {.header.type = VTD_CONTROL_PING};
+        int r = 0;
+
+        FUZZ_REQUIRE(vtd_control_receive(pair[1], VTD_CONTROL_TO_WORKER, &record, &fds) ==
+                     VTD_CONTROL_E_AGAIN);
+        record.header.type = how & 2 ? VTD_CONTROL_PING : UINT32_MAX;
+        for (unsigned i = 0; i < 100000 && r == 0; i++)
+                r = vtd_control_send(pair[0], &record, -1);
+        FUZZ_REQUIRE(r == (how & 2 ? VTD_CONTROL_E_AGAIN : -EINVAL));
+        pair[1] = vtd_close(pair[1]);
+        FUZZ_REQUIRE(vtd_control_receive(pair[0], VTD_CONTROL_TO_WORKER, &record, &fds) ==
+                     VTD_CONTROL_E_CLOSED);
+        record.header.type = VTD_CONTROL_PONG;
+        FUZZ_REQUIRE(vtd_control_send(pair[0], &record, -1) == VTD_CONTROL_E_CLOSED);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         VTD_CLEANUP(vtd_fd_list_deinit) struct vtd_fd_list fds = VTD_FD_LIST_EMPTY;
@@ -112,6 +147,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         else
                 FUZZ_REQUIRE(fds.count == 0);
         FUZZ_REQUIRE(count_open(fds.fds, fds.count) == fds.count);
+        if (r == 0)
+                send_back(pair, &record, data + 2, size - 2, &fds);
+        end_channel(pair, data[1]);
         pair[0] = vtd_close(pair[0]);
         pair[1] = vtd_close(pair[1]);
         return 0;

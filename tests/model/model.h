@@ -50,6 +50,8 @@
         X(switches, "times that translation was switched")                                         \
         X(queue_switches, "times that the queue was switched")                                     \
         X(resets, "resets")                                                                        \
+        X(restores, "restores into the same unit")                                                 \
+        X(moves, "restores into another unit")                                                     \
         X(kept, "translations that a watching back end kept")                                      \
         X(told, "kept translations that it was told to forget")
 
@@ -105,6 +107,9 @@ struct model {
 /* Remembers the first failure.  Returns false. */
 bool model_fail(struct model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A unit of the model's configuration, with its memory; NULL after a failure. */
+struct vtd_frontend *model_new_unit(struct model *model);
+
 /* --- world.c */
 
 /* Fills all tables; changes one entry. */
@@ -141,6 +146,7 @@ bool model_switch_translation(struct model *model);
 bool model_switch_queue(struct model *model);
 bool model_reset(struct model *model);
 bool model_hold_command(struct model *model);
+bool model_restore(struct model *model);
 
 /* --- queue.c */
 
@@ -181,6 +187,8 @@ bool watch_change(struct model *model);
 /* A watching back end keeps this. */
 void watch_keep(struct model *model, const struct vtd_frontend_dma_request *request,
                 const struct vtd_frontend_dma_translation *translation);
+/* The unit is gone, and with it who watches it. */
+void watch_end(struct model *model);
 /* What is kept is still allowed. */
 bool watch_check(struct model *model);
 

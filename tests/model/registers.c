@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's use of the register page, and what the caches of a unit owe to it. */
+#include "frontend/include/vtd/state.h"
 #include "tests/model/model.h"
 
 #define GCMD   0x18u
@@ -179,5 +180,34 @@ bool model_hold_command(struct model *model)
                 model->enabled = !model->enabled;
         caches_forget_all(&model->caches);
         model->stats.held_commands++;
+        return check_status(model);
+}
+
+/* All that a guest sees goes with a saved state, and nothing that was cached. */
+bool model_restore(struct model *model)
+{
+        bool move = random_percent(&model->random, 50);
+        struct vtd_frontend *old = model->unit;
+        uint8_t state[4096];
+        size_t size;
+        int r = vtd_frontend_save(model->unit, state, sizeof(state), &size);
+
+        if (r != 0)
+                return model_fail(model, "save returns %d", r);
+        if (move) {
+                watch_end(model);
+                model->unit = model_new_unit(model);
+                (void)vtd_frontend_free(old);
+                if (!model->unit)
+                        return false;
+        }
+        r = vtd_frontend_restore(model->unit, state, size);
+        if (r != 0)
+                return model_fail(model, "restore returns %d", r);
+        if (!model_settle(model))
+                return false;
+        caches_forget_all(&model->caches);
+        model->stats.restores += !move;
+        model->stats.moves += move;
         return check_status(model);
 }

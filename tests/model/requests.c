@@ -232,11 +232,18 @@ static bool check_untranslated(struct model *model, const struct vtd_frontend_dm
         return true;
 }
 
+/* An aligned dword that is written without PASID; all else has no business there. */
+static bool is_message(const struct vtd_frontend_dma_request *request)
+{
+        return !request->with_pasid && request->access == WRITE && request->size == 4 &&
+               request->address % 4 == 0 && request->address >= INTERRUPT_START &&
+               request->address < INTERRUPT_END;
+}
+
 static bool check(struct model *model, const struct vtd_frontend_dma_request *request,
                   struct answer *answer)
 {
-        if (!request->with_pasid && request->address >= INTERRUPT_START &&
-            request->address < INTERRUPT_END && request->access == WRITE) {
+        if (is_message(request)) {
                 model->stats.interrupts++;
                 return (answer->result == VTD_FRONTEND_INTERRUPT && model->memory.count == 0 &&
                         !answer->counted) ||
@@ -270,7 +277,7 @@ static void list_candidates(struct model *model, const struct vtd_frontend_dma_r
         caches_list(&model->caches, &tables, request, &model->candidates);
         if (!request->with_pasid && request->address >= INTERRUPT_START &&
             request->address < INTERRUPT_END) {
-                /* Reading where interrupts are written is an error of the device. */
+                /* What is no message is an error of the device. */
                 model->candidates.count = 1;
                 model->candidates.list[0] =
                         (struct candidate){.faults = true, .reasons = {1, {0x29}}};
@@ -303,8 +310,6 @@ static bool ask(struct model *model, const struct vtd_frontend_dma_request *requ
         struct answer answer = {.result = 0};
         bool good;
 
-        if (caches_are_full(&model->caches) && !model_invalidate_all(model))
-                return false;
         list_candidates(model, request);
         if (model->candidates.overflow)
                 return model_fail(model, "too many answers are allowed");
@@ -335,6 +340,10 @@ static struct vtd_frontend_dma_request random_request(struct model *model)
         } else if (request.with_pasid) {
                 request.pasid = random_percent(random, 98) ? world_pasid(model) : 0x5000;
                 request.privileged = random_percent(random, 30);
+        }
+        if (random_percent(random, 20)) { /* as messages have to be */
+                request.address -= request.address % 4;
+                request.size = 4;
         }
         if (request.size == 0 || request.size - 1 > UINT64_MAX - request.address)
                 request.size = 1;

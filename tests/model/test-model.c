@@ -96,20 +96,15 @@ static bool act(struct model *model)
                 unsigned weight; /* of 1000 */
                 bool (*action)(struct model *model);
         } actions[] = {
-                {560, model_translate},
-                {140, model_invalidate},
-                {10, model_hold_invalidation},
-                {2, model_hold_command},
-                {1, model_set_root},
-                {1, model_switch_translation},
-                {1, model_switch_queue},
-                {8, model_impossible_request},
-                {120, faults_clear},
-                {6, watch_change},
-                {10, model_race},
+                {560, model_translate},  {140, model_invalidate}, {10, model_hold_invalidation},
+                {2, model_hold_command}, {1, model_set_root},     {1, model_switch_translation},
+                {1, model_switch_queue}, {1, model_restore},      {8, model_impossible_request},
+                {120, faults_clear},     {6, watch_change},       {10, model_race},
         };
         unsigned which = random_below(&model->random, 1000);
 
+        if (caches_are_full(&model->caches) && !model_invalidate_all(model))
+                return false;
         /* Without these two nothing much happens, so they do not stay off for long. */
         if (!model->enabled && random_percent(&model->random, 5))
                 return model_switch_translation(model);
@@ -128,7 +123,7 @@ static bool act(struct model *model)
         return true;
 }
 
-static bool begin(struct model *model, unsigned configuration, uint64_t seed)
+struct vtd_frontend *model_new_unit(struct model *model)
 {
         const struct vtd_frontend_callbacks callbacks = {
                 .read_memory = memory_read,
@@ -136,11 +131,20 @@ static bool begin(struct model *model, unsigned configuration, uint64_t seed)
                 .compare_exchange = memory_compare_exchange,
                 .send_message = memory_send_message,
         };
+        struct vtd_frontend *unit = NULL;
 
+        if (vtd_frontend_new(&unit, &model->config, &callbacks, &model->memory) != 0)
+                (void)model_fail(model, "there is no unit of this configuration");
+        return unit;
+}
+
+static bool begin(struct model *model, unsigned configuration, uint64_t seed)
+{
         model->config = configurations[configuration].config;
         model->random = random_seed(seed + configuration);
-        if (vtd_frontend_new(&model->unit, &model->config, &callbacks, &model->memory) != 0)
-                return model_fail(model, "there is no unit of this configuration");
+        model->unit = model_new_unit(model);
+        if (!model->unit)
+                return false;
         model->frcd = 16 * ((vtd_frontend_read(model->unit, 8, 8) >> 24) & 0x3ff);
         world_fill(model);
         return model_settle(model) && model_start(model);
@@ -185,11 +189,10 @@ static bool run(unsigned test, unsigned configuration, uint64_t seed, unsigned l
                 return false;
         good = begin(model, configuration, seed);
         while (good && done < actions) {
-                good = act(model);
+                good = act(model) && !model->failed;
                 done++;
         }
-        for (unsigned i = 0; i < WATCHERS; i++)
-                model->stats.told += model->watchers[i].told;
+        watch_end(model);
         (void)printf("%s %u - %s, seed %llu, %lu actions\n", good ? "ok" : "not ok", test,
                      configurations[configuration].name, (unsigned long long)seed, done);
         if (!good)

@@ -49,6 +49,14 @@ bool watch_change(struct model *model)
         return r == 0 || model_fail(model, "watch returns %d", r);
 }
 
+void watch_end(struct model *model)
+{
+        for (unsigned i = 0; i < WATCHERS; i++) {
+                model->stats.told += model->watchers[i].told;
+                model->watchers[i] = (struct watcher){.active = false};
+        }
+}
+
 void watch_keep(struct model *model, const struct vtd_frontend_dma_request *request,
                 const struct vtd_frontend_dma_translation *translation)
 {

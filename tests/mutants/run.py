@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""run.py [KERNEL_HEADERS]: seeds faults into a copy of the sources, one at a time, and runs the
-story against each.  Every fault must make the story fail; the story without one must pass.
+"""run.py KERNEL_HEADERS [story | model]: seeds faults into a copy of the sources, one at a time.
+Faults of brokering must make the story fail; faults of what the unit remembers for emulated
+devices, which the story has none of, must make the reference model or a unit test fail.  Without a
+fault all of these must pass.
 
 A fault is an exact replacement of text that stands once in its file, so that a fault which no
 longer applies is an error and not a silent pass.
@@ -17,11 +19,15 @@ WORK = os.path.join(ROOT, "build", "mutants")
 SOURCE = os.path.join(WORK, "source")
 BUILD = os.path.join(WORK, "build")
 STORY = os.path.join(BUILD, "tests", "system", "vtd-story")
-TARGETS = ["tests/system/vtd-story", "tests/vmm/vtd-vmm", "broker/vtd-brokerd",
-           "broker/vtd-broker-worker-sim"]
+STORY_TARGETS = ["tests/system/vtd-story", "tests/vmm/vtd-vmm", "broker/vtd-brokerd",
+                 "broker/vtd-broker-worker-sim"]
+MODEL = os.path.join(BUILD, "tests", "model", "test-model")
+UNIT_TESTS = ["cache", "translate", "drain", "watch", "paging-first", "paging-second", "paging-nested",
+              "paging-marks"]
+MODEL_TARGETS = ["tests/model/test-model"] + [f"tests/unit/test-frontend-{t}" for t in UNIT_TESTS]
 
 # Name, what is wrong, file, text, replacement.
-MUTANTS = [
+STORY_MUTANTS = [
     ("page-invalidation-dropped", "a page-selective invalidation is counted as done and dropped",
      "frontend/engine.c",
      "                if (!vtd_binding_matches_iotlb(binding, descriptor))\n",
@@ -84,6 +90,134 @@ MUTANTS = [
 ]
 
 
+MODEL_MUTANTS = [
+    ("one-page-of-the-mask", "a page-selective invalidation drops one page, whatever AM says",
+     "frontend/dma/iotlb.c",
+     "        unsigned shift = descriptor->address_mask + VTD_PAGE_SHIFT;\n",
+     "        unsigned shift = VTD_PAGE_SHIFT;\n"),
+    ("large-block-kept", "a block that begins before the invalidated range is kept",
+     "frontend/dma/iotlb.c",
+     "        return vtd_iotlb_block(range->first, size) <= entry->words[1] &&\n",
+     "        return range->first <= entry->words[1] &&\n"),
+    ("last-block-kept", "the last block of the invalidated range is not looked for",
+     "frontend/dma/iotlb.c",
+     "                for (uint64_t i = 0; i <= more; i++)\n",
+     "                for (uint64_t i = 0; i < more || i == 0; i++)\n"),
+    ("wide-range-one-size", "a range of many blocks is looked for in the smallest size only",
+     "frontend/dma/iotlb.c",
+     "                        vtd_cache_drop(iotlb, &selector);\n                        return;\n",
+     "                        return;\n"),
+    ("domain-misses-nested", "a domain-selective invalidation leaves first-stage and nested blocks",
+     "frontend/dma/iotlb.c",
+     "        struct vtd_cache_selector selector = {.mask = DOMAIN_MASK, .tag = domain};\n",
+     "        struct vtd_cache_selector selector = {.mask = DOMAIN_MASK | VTD_IOTLB_FIRST_STAGE,\n"
+     "                                              .tag = domain};\n"),
+    ("domain-pages-miss-nested", "pages of a domain are invalidated in the second stage only",
+     "frontend/dma/iotlb.c",
+     "                if (vtd_cache_kinds_now(iotlb) >> vtd_iotlb_kind(VTD_IOTLB_FIRST_STAGE) == 0)\n"
+     "                        return;\n",
+     "                return;\n"),
+    ("tag-without-domain", "blocks of all domains are taken for each other",
+     "frontend/dma/iotlb.h",
+     "               (uint64_t)vtd_packed_domain(packed) << VTD_IOTLB_DOMAIN_SHIFT |\n",
+     ""),
+    ("tag-without-pasid", "blocks of all PASIDs of a domain are taken for each other",
+     "frontend/dma/iotlb.h",
+     "        uint64_t pasid = type & 1 ? vtd_packed_pasid(packed) : 0;\n",
+     "        uint64_t pasid = 0;\n"),
+    ("tag-without-type", "first-stage and nested blocks are taken for each other",
+     "frontend/dma/iotlb.h",
+     "        return VTD_IOTLB_PRESENT | (uint64_t)type << VTD_IOTLB_TYPE_SHIFT |\n",
+     "        return VTD_IOTLB_PRESENT | (uint64_t)(type & 1) << VTD_IOTLB_TYPE_SHIFT |\n"),
+    ("pasid-cache-by-domain-misses", "a PASID-cache invalidation by domain drops nothing",
+     "frontend/dma/pasid-cache.c",
+     "        return vtd_packed_domain(&packed) == descriptor->domain_id;\n",
+     "        return vtd_packed_domain(&packed) == descriptor->domain_id &&\n"
+     "               descriptor->granularity == VTD_PASID_CACHE_PASID;\n"),
+    ("pasid-cache-by-key", "PASID-cache invalidation misses RID_PASID of requests without PASID",
+     "frontend/dma/pasid-cache.c",
+     "vtd_packed_pasid(&packed) == descriptor->pasid;\n",
+     "vtd_packed_pasid(&packed) == descriptor->pasid &&\n"
+     "               (entry->words[0] & VTD_PACKED_WITH_PASID);\n"),
+    ("function-mask-ignored", "context-cache invalidation by device takes no notice of FM",
+     "frontend/dma/pasid-cache.c",
+     "        uint16_t rids = (uint16_t)~descriptor->source_ignored;\n",
+     "        uint16_t rids = UINT16_MAX;\n"),
+    ("context-domain-dropped", "context-cache invalidation by domain is not carried out as global",
+     "frontend/dma/pasid-cache.c",
+     "? descriptor->granularity != VTD_CONTEXT_CACHE_DEVICE\n",
+     "? descriptor->granularity == VTD_CONTEXT_CACHE_GLOBAL\n"),
+    ("fpd-forgotten", "a cached entry does not suppress faults",
+     "frontend/dma/pasid-cache.c",
+     "                .fpd = second >> 7 & 1,\n",
+     "                .fpd = false,\n"),
+    ("inserted-after-invalidation", "what was read before an invalidation is kept after it",
+     "frontend/dma/cache.c",
+     "        if (atomic_load(cache->invalidations) == before) {\n",
+     "        if (before != UINT64_MAX) {\n"),
+    ("rights-not-checked", "a hit allows whatever is asked for",
+     "frontend/dma/dma.c",
+     "                            &page) ||\n"
+     "            (request->access & ~rights_of(request, &page)) != 0) {\n",
+     "                            &page)) {\n"),
+    ("rights-of-users", "a supervisor's request goes by the rights of users",
+     "frontend/dma/dma.c",
+     "        return request->privileged ? page->supervisor : page->user;\n",
+     "        return page->user;\n"),
+    ("supervisor-without-sre", "a hit does not ask whether supervisor requests are allowed",
+     "frontend/dma/dma.c",
+     "        if (request->privileged && !vtd_packed_supervisor(&packed))\n",
+     "        if (request->privileged && !vtd_packed_supervisor(&packed) && r != 0)\n"),
+    ("root-keeps-blocks", "setting the root or switching translation leaves the IOTLB as it is",
+     "frontend/dma/dma.c",
+     "        vtd_cache_clear(&dma->pasid_cache);\n        vtd_cache_clear(&dma->iotlb);\n",
+     "        vtd_cache_clear(&dma->pasid_cache);\n"),
+    ("root-keeps-entries", "setting the root or switching translation leaves the PASID cache",
+     "frontend/dma/dma.c",
+     "        vtd_cache_clear(&dma->pasid_cache);\n        vtd_cache_clear(&dma->iotlb);\n",
+     "        vtd_cache_clear(&dma->iotlb);\n"),
+    ("restore-keeps-caches", "what was cached is used after a restore",
+     "frontend/engine.c",
+     "        vtd_dma_set_mode(&engine->dma, engine->root, engine->enabled);\n",
+     "        if (engine->enabled != vtd_dma_is_enabled(&engine->dma))\n"
+     "                vtd_dma_set_mode(&engine->dma, engine->root, engine->enabled);\n"),
+    ("drain-skipped", "a wait descriptor completes while an access is under way",
+     "frontend/engine.c",
+     "        if (!vtd_dma_is_drained(&engine->dma))\n                return VTD_ENGINE_E_DRAINING;\n",
+     "        if (!vtd_dma_is_drained(&engine->dma) && engine->lost)\n"
+     "                return VTD_ENGINE_E_DRAINING;\n"),
+    ("not-noticed", "back ends are told of nothing but what invalidates everything",
+     "frontend/dma/watch.c",
+     "                watches->notices[watches->count++] = *descriptor;\n",
+     "                (void)descriptor;\n"),
+    ("one-page-told", "back ends are told of one page, whatever AM says",
+     "frontend/dma/watch.c",
+     "        unsigned shift = descriptor->address_mask + VTD_PAGE_SHIFT;\n",
+     "        unsigned shift = VTD_PAGE_SHIFT;\n"),
+    ("last-note-counts", "of two entries that a back end's blocks came from, one is forgotten",
+     "frontend/dma/watch.c",
+     "        return b == NONE ? a : SEVERAL;\n",
+     "        return b == NONE ? a : b;\n"),
+    ("first-stage-dirty-not-set", "a block that was read may be written without setting D",
+     "frontend/dma/first_stage.c",
+     "        page->user = allowed(walk.rights & US, (walk.rights & RW) && walk.dirty);\n",
+     "        page->user = allowed(walk.rights & US, walk.rights & RW);\n"),
+    ("second-stage-dirty-not-set", "the same in the second stage",
+     "frontend/dma/second_stage.c",
+     "                walk->rights &= ~W; /* for others: a write has to set D first */\n",
+     "                walk->rights &= ALL_RIGHTS;\n".replace("ALL_RIGHTS", "R | W")),
+    ("accessed-set-each-time", "A is written although it is set",
+     "frontend/dma/first_stage.c",
+     "        if (wanted == value)\n                return VTD_FAULT_NONE;\n",
+     ""),
+    ("interrupts-in-block", "a block may hold the interrupt range on the device's side",
+     "frontend/dma/paging.c",
+     "                if (!meets_interrupts(page->translated, size) &&\n"
+     "                    !meets_interrupts(address & ~(size - 1), size))\n",
+     "                if (!meets_interrupts(page->translated, size))\n"),
+]
+
+
 def run(command, **options):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False, **options)
@@ -104,8 +238,8 @@ def copy_sources():
             shutil.copymode(source, target)
 
 
-def build():
-    built = run(["ninja", "-C", BUILD] + TARGETS)
+def build(targets):
+    built = run(["ninja", "-C", BUILD] + targets)
     return built.returncode == 0, built.stdout
 
 
@@ -119,8 +253,36 @@ def story():
     return told.returncode == 0, lost[0] if lost else f"exit status {told.returncode}"
 
 
-def judge(name, what, path, text, replacement):
-    """True if the story noticed the fault."""
+def test(command, **options):
+    """Whether a program of tests passes, and how not."""
+    name = os.path.basename(command[0])
+    try:
+        told = run(command, timeout=120, **options)
+    except subprocess.TimeoutExpired:
+        return False, f"{name} did not end"
+    lost = [line for line in told.stdout.splitlines() if line.startswith(("not ok", "# action"))]
+    return told.returncode == 0, f"{name}: " + " ".join(lost[:2] or ["ended early"])
+
+
+def model():
+    """The model, and then the unit tests, until one of them fails."""
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
+    passed, how = test([MODEL, "--actions", "1000000", "--seed", "1"])
+    for name in UNIT_TESTS:
+        if not passed:
+            break
+        passed, how = test([os.path.join(BUILD, "tests", "unit", f"test-frontend-{name}")],
+                           env=environment)
+    return passed, how
+
+
+PARTS = {"story": (STORY_MUTANTS, STORY_TARGETS, story),
+         "model": (MODEL_MUTANTS, MODEL_TARGETS, model)}
+
+
+def judge(mutant, targets, check):
+    """True if @check noticed the fault."""
+    name, what, path, text, replacement = mutant
     path = os.path.join(SOURCE, path)
     with open(path, encoding="utf-8") as file:
         original = file.read()
@@ -128,10 +290,10 @@ def judge(name, what, path, text, replacement):
         fail(f"{name}: its text stands {original.count(text)} times in {path}, not once")
     with open(path, "w", encoding="utf-8") as file:
         file.write(original.replace(text, replacement))
-    built, output = build()
+    built, output = build(targets)
     if not built:
         fail(f"{name}: does not compile", output)
-    passed, how = story()
+    passed, how = check()
     with open(path, "w", encoding="utf-8") as file:
         file.write(original)
     print(f"{'NOT SEEN' if passed else 'seen    '}  {name}: {what}\n            {'' if passed else how}",
@@ -139,22 +301,31 @@ def judge(name, what, path, text, replacement):
     return not passed
 
 
+def judge_part(part):
+    """True if all faults of the part were noticed."""
+    mutants, targets, check = PARTS[part]
+    built, output = build(targets)
+    if not built:
+        fail("the copy does not build", output)
+    passed, how = check()
+    if not passed:
+        fail(f"the {part} fails without a seeded fault: {how}")
+    seen = sum(judge(mutant, targets, check) for mutant in mutants)
+    print(f"{seen} of {len(mutants)} seeded faults are seen by the {part}", flush=True)
+    return seen == len(mutants)
+
+
 def main():
     headers = sys.argv[1] if len(sys.argv) > 1 else ""
+    parts = sys.argv[2:] or list(PARTS)
+    if not set(parts) <= set(PARTS):
+        fail(f"there is no such part as {' '.join(parts)}, but {' and '.join(PARTS)}")
     copy_sources()
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         made = run(["meson", "setup", BUILD, SOURCE, f"-Dkernel_headers={headers}"])
         if made.returncode:
             fail("the copy does not configure", made.stdout)
-    built, output = build()
-    if not built:
-        fail("the copy does not build", output)
-    passed, how = story()
-    if not passed:
-        fail(f"the story fails without a seeded fault: {how}")
-    seen = sum(judge(*mutant) for mutant in MUTANTS)
-    print(f"{seen} of {len(MUTANTS)} seeded faults are seen by the story")
-    return 0 if seen == len(MUTANTS) else 1
+    return 0 if all([judge_part(part) for part in parts]) else 1
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,6 +360,88 @@ static void a_cdev_is_the_function_behind_it(void **state)
         expect(tree, 1, 1, VTD_CONTROL_DEVICE_MISSING, "no PCI function has this cdev");
 }
 
+/*
+ * Something changes after the device was judged and its cdev opened: at the moment when vtd-brokerd
+ * looks at the cdev's number, which is a FIFO here.
+ */
+struct change {
+        const struct tree *tree;
+        const char *fifo;
+        void (*make)(const struct tree *tree);
+};
+
+static void *change_while_it_is_opened(void *opaque)
+{
+        const struct change *change = opaque;
+        VTD_CLEANUP_FD int fd = -1;
+        char path[256];
+
+        path_of(change->tree, path, sizeof(path), change->fifo);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        change->make(change->tree);
+        return (void *)(intptr_t)(fd >= 0 && write(fd, "1:3\n", 4) == 4);
+}
+
+static void expect_changed(struct tree *tree, void (*make)(const struct tree *tree),
+                           enum vtd_control_device_result result, const char *text)
+{
+        struct change change = {
+                .tree = tree,
+                .fifo = BUS "/0000:00:1c.0/" ON_PORT "/vfio-dev/vfio1/dev",
+                .make = make,
+        };
+        pthread_t thread;
+        void *changed;
+        char path[256];
+
+        path_of(tree, path, sizeof(path), change.fifo);
+        assert_true(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+        assert_int_equal(pthread_create(&thread, NULL, change_while_it_is_opened, &change), 0);
+        expect(tree, 1, 1, result, text);
+        assert_int_equal(pthread_join(thread, &changed), 0);
+        assert_non_null(changed);
+}
+
+static void join_group(const struct tree *tree)
+{
+        make_directories(tree, "/groups/1/devices/0000:01:00.1");
+}
+
+static void become_another_kind(const struct tree *tree)
+{
+        write_file(tree, BUS "/0000:00:1c.0/" ON_PORT "/device", "0x10d3\n", 7);
+}
+
+static void what_changes_while_it_is_opened_is_seen(void **state)
+{
+        struct tree *tree = *state;
+
+        if (!tree->can_open)
+                skip();
+        expect_changed(tree, join_group, VTD_CONTROL_DEVICE_GROUP,
+                       "its IOMMU group has 2 functions, 1 is allowed");
+        tree->policy.devices[1].exceptions = VTD_POLICY_ALLOW_SHARED_GROUP;
+        expect(tree, 0, 2, VTD_CONTROL_DEVICE_OPENED, "");
+        expect(tree, 2, 3, VTD_CONTROL_DEVICE_OPENED, "");
+        grant(tree, 1, VTD_POLICY_SOURCE_KIND, "8086:1521");
+        /* The next of this kind is tried, and its holder is what is told. */
+        expect_changed(tree, become_another_kind, VTD_CONTROL_DEVICE_HELD, "held by vm 3");
+}
+
+/* The name of its cdev has gone to another function since it was looked up. */
+static void a_cdev_of_another_function_is_not_opened(void **state)
+{
+        struct tree *tree = *state;
+        char path[256];
+
+        path_of(tree, path, sizeof(path), BUS "/" ON_ROOT);
+        make_directories(tree, "/class/vfio-dev/vfio9");
+        make_link(tree, "/class/vfio-dev/vfio9/device", path);
+        grant(tree, 0, VTD_POLICY_SOURCE_CDEV, "vfio9");
+        expect(tree, 0, 1, VTD_CONTROL_DEVICE_MISSING,
+               tree->can_open ? "its cdev is called vfio0 by now" : "vfio0 could not be opened");
+}
+
 /* By whichever name: the function is held, not the section. */
 static void one_function_is_held_under_all_its_names(void **state)
 {
@@ -443,6 +526,10 @@ int main(void)
                      what_is_not_there_is_missing),
                 TEST("a cdev stands for the function behind it, judged like any",
                      a_cdev_is_the_function_behind_it),
+                TEST("a cdev's name that has gone to another function opens nothing",
+                     a_cdev_of_another_function_is_not_opened),
+                TEST("what changes between judging a device and having it open is seen",
+                     what_changes_while_it_is_opened_is_seen),
                 TEST("a function is held under all the names that policies have for it",
                      one_function_is_held_under_all_its_names),
                 TEST("a vendor and device id stands for the first function that can be had",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * broker/brokerd/listener.c: who may connect, by user, group and security label.  The label is that
- * of the machine's own security module, where it has one.
+ * of the machine's own security module, where it has one, or one that a security module might give.
  */
 #include "tests/unit/unit.h"
 
@@ -17,6 +17,38 @@
 #include "broker/brokerd/listener.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
+
+/* Answers SO_PEERSEC in the kernel's place when there is a label to answer with. */
+struct given_label {
+        const char *text;
+        socklen_t size;
+};
+
+static struct given_label *given_label(void)
+{
+        static struct given_label given;
+
+        return &given;
+}
+
+int __real_getsockopt(int fd, int level, int option, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size);
+
+int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size)
+{
+        const struct given_label *given = given_label();
+
+        if (level != SOL_SOCKET || option != SO_PEERSEC || !given->text)
+                return __real_getsockopt(fd, level, option, value, size);
+        if (given->size > *size) {
+                *size = given->size;
+                errno = ERANGE;
+                return -1;
+        }
+        memcpy(value, given->text, given->size);
+        *size = given->size;
+        return 0;
+}
 
 struct door {
         char path[32];
@@ -158,6 +190,49 @@ static void the_label_decides_when_it_is_named(void **state)
         expect_refused(door, 6, "a process labelled ");
 }
 
+/* As the kernel would give it: @size bytes of @text. */
+static void give_label(const char *text, size_t size)
+{
+        *given_label() = (struct given_label){.text = text, .size = (socklen_t)size};
+}
+
+static void no_label_but_the_whole_one_will_do(void **state)
+{
+        static const char label[] = "vmm_t:s0", longer[] = "vmm_t:s0\n", cut[] = "vmm_t:s0\0:c1",
+                          doubled[] = "vmm_t:s0\0", begun[] = "vmm_t:s";
+        struct door *door = *state;
+        char most[VTD_POLICY_LABEL + 1], more[VTD_POLICY_LABEL + 2];
+        struct vtd_peer peer;
+
+        door->policy.label_line = 6;
+        (void)snprintf(door->policy.label, sizeof(door->policy.label), "%s", label);
+        give_label(label, sizeof(label) - 1);
+        assert_int_equal(knock(door, &peer), 0);
+        give_label(label, sizeof(label));
+        assert_int_equal(knock(door, &peer), 0);
+        give_label(longer, sizeof(longer));
+        expect_refused(door, 6, "a process labelled \"vmm_t:s0\\");
+        give_label(cut, sizeof(cut));
+        expect_refused(door, 6, "a process labelled \"vmm_t:s0\\");
+        give_label(doubled, sizeof(doubled));
+        expect_refused(door, 6, "a process labelled \"vmm_t:s0\\");
+        give_label(begun, sizeof(begun));
+        expect_refused(door, 6, "a process labelled \"vmm_t:s");
+        give_label(label, 0);
+        expect_refused(door, 6, "a process labelled \"\"");
+        /* The longest that a policy can name, and one that is longer and begins with it. */
+        memset(door->policy.label, 'x', VTD_POLICY_LABEL);
+        memset(more, 'x', sizeof(more));
+        memcpy(most, door->policy.label, sizeof(most));
+        give_label(most, sizeof(most));
+        assert_int_equal(knock(door, &peer), 0);
+        give_label(more, sizeof(more));
+        expect_refused(door, 6, "the security label of the connection cannot be read (");
+        give_label(more, sizeof(most));
+        expect_refused(door, 6, "a process labelled ");
+        give_label(NULL, 0);
+}
+
 /* clang-format off */
 #define TEST(name_, function_) {name_, function_, set_up, tear_down, NULL}
 /* clang-format on */
@@ -171,6 +246,8 @@ int main(void)
                      the_group_decides_when_it_is_named),
                 TEST("a security label that the policy names is asked for as well",
                      the_label_decides_when_it_is_named),
+                TEST("a label is compared to its end, through every byte",
+                     no_label_but_the_whole_one_will_do),
         };
 
         return cmocka_run_group_tests_name("listener", tests, NULL, NULL);

@@ -121,6 +121,24 @@ static void a_lost_supervisor_is_fatal(void **state)
         f->supervisor.close_result = 0;
 }
 
+/* Bus mastering that could not be turned off is not turned off by the id of a device given up. */
+static void a_device_given_up_is_left_alone(void **state)
+{
+        struct fixture *f = *state;
+        uint64_t device = fixture_plug(f, 0);
+        struct vtd_request unplug = simple(VTD_REQUEST_UNPLUG_DEVICE, device);
+
+        (void)fixture_map(f, 0, MIB);
+        (void)fixture_attach(f, device, VTD_NO_PASID, VTD_ATTACH_PASSTHROUGH, 0);
+        fake_host_fail(f->host, 0, 1, -EIO);
+        f->host->fail_op = VTD_AUDIT_BUS_MASTER;
+        f->supervisor.close_result = -EPIPE;
+        assert_int_equal(fixture_call(f, &unplug, -1), VTD_VM_E_FATAL);
+        assert_int_equal(f->host->failed_op, VTD_AUDIT_BUS_MASTER);
+        f->supervisor.close_result = 0;
+        /* The end of the fixture checks that the host was not misused. */
+}
+
 static void records_that_do_not_decode_are_violations(void **state)
 {
         struct fixture *f = *state;
@@ -930,6 +948,7 @@ int main(void)
                 CASE(before_hello_only_hello_is_served),
                 CASE(another_major_version_is_refused_and_hello_may_come_again),
                 CASE(a_lost_supervisor_is_fatal),
+                CASE(a_device_given_up_is_left_alone),
                 CASE(records_that_do_not_decode_are_violations),
                 CASE(requests_that_are_not_built_are_unsupported),
                 cmocka_unit_test(a_type_without_a_row_is_served_in_no_phase),
