@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "frontend/assumptions.h"
 #include "frontend/event.h"
 #include "frontend/fault.h"
 #include "shared/checked.h"
@@ -677,7 +678,7 @@ static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor 
         struct vtd_message message = {.due = false};
 
         if (descriptor->wait_status && !write_status(engine, descriptor)) {
-                raise_queue_error(engine, VTD_QUEUE_ERROR_RESERVED);
+                raise_queue_error(engine, VTD_ASSUMED_ERROR_OF_STATUS_WRITE);
                 return;
         }
         complete_descriptor(engine);
