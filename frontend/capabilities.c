@@ -10,7 +10,11 @@
 #include "frontend/registers.h"
 #include "shared/checked.h"
 
-/* ND=6, ZLR, PSI, MAMV=18, DWD, DRD, ESIRTPS, ESRTPS. */
+/*
+ * ND=6, ZLR, PSI, MAMV=18, DWD, DRD, ESIRTPS, ESRTPS.  ZLR promises that a read of no bytes is not
+ * refused for lack of R.  Only the second stage has pages without R, so only emulated devices, and
+ * their requests have bytes.
+ */
 #define CAP_BASE UINT64_C(0xc0d2008000400006)
 /* C, QI, PT, SMTS, SMPWCS, RPS. */
 #define ECAP_BASE UINT64_C(0x0003080000000043)

@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "frontend/assumptions.h"
 #include "frontend/event.h"
 #include "frontend/fault.h"
 #include "shared/checked.h"
@@ -670,7 +671,7 @@ static void execute_wait(struct vtd_engine *engine, const struct vtd_descriptor 
         struct vtd_registers *registers = &engine->registers;
 
         if (descriptor->wait_status && !write_status(engine, descriptor)) {
-                raise_queue_error(engine, VTD_QUEUE_ERROR_RESERVED);
+                raise_queue_error(engine, VTD_ASSUMED_ERROR_OF_STATUS_WRITE);
                 return;
         }
         complete_descriptor(engine);

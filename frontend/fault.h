@@ -42,6 +42,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frontend/assumptions.h"
 #include "frontend/guest.h"
 #include "frontend/registers.h"
 
@@ -54,7 +55,7 @@ enum vtd_fault_reason {
         VTD_FAULT_REMAP_RESERVED = 0x24,
         VTD_FAULT_REMAP_FORMAT = 0x25,
         VTD_FAULT_REMAP_SOURCE = 0x26,
-        VTD_FAULT_INTERRUPT_REQUEST = 0x29,
+        VTD_FAULT_INTERRUPT_REQUEST = VTD_ASSUMED_REASON_OF_NO_MESSAGE,
         VTD_FAULT_ROOT_REGISTER = 0x30,
         VTD_FAULT_ROOT_LEGACY_PASID = 0x31,
         VTD_FAULT_ROOT_ACCESS = 0x38,
@@ -65,7 +66,7 @@ enum vtd_fault_reason {
         VTD_FAULT_CONTEXT_RESERVED = 0x42,
         VTD_FAULT_CONTEXT_NO_PASID = 0x45,
         VTD_FAULT_CONTEXT_PASID = 0x46,
-        VTD_FAULT_CONTEXT_RID_PASID = 0x48,
+        VTD_FAULT_CONTEXT_RID_PASID = VTD_ASSUMED_REASON_OF_RID_PASID,
         VTD_FAULT_DIRECTORY_ACCESS = 0x50,
         VTD_FAULT_DIRECTORY_ABSENT = 0x51,
         VTD_FAULT_DIRECTORY_RESERVED = 0x52,

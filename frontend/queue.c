@@ -5,6 +5,7 @@
  */
 #include "frontend/queue.h"
 
+#include "frontend/assumptions.h"
 #include "frontend/tables.h"
 #include "shared/checked.h"
 
@@ -140,22 +141,24 @@ static int judge_descriptor(const struct vtd_queue *queue,
         bool wide = queue->descriptor_size == 32;
         bool scalable = table_mode == VTD_TTM_SCALABLE;
 
-        if (!rule || (scalable && !wide) || (rule->scalable_only && !scalable))
+        if (!rule)
                 return VTD_QUEUE_ERROR_TYPE;
+        if ((scalable && !wide) || (rule->scalable_only && !scalable))
+                return VTD_ASSUMED_ERROR_OF_WIDTH_OR_MODE;
         if (words[0] & rule->reserved[0] || words[1] & rule->reserved[1])
                 return VTD_QUEUE_ERROR_RESERVED;
         if (wide && !rule->upper_half_is_free && (words[2] | words[3]) != 0)
                 return VTD_QUEUE_ERROR_RESERVED;
         if (!(rule->granularities & G((words[0] >> 4) & 3)))
-                return VTD_QUEUE_ERROR_RESERVED;
+                return VTD_ASSUMED_ERROR_OF_GRANULARITY;
         /* MAMV bounds this type only, not PASID-based invalidation. */
         if (rule->type == VTD_DESCRIPTOR_IOTLB && ((words[0] >> 4) & 3) == VTD_IOTLB_PAGE &&
             (words[1] & 0x3f) > VTD_CAP_MAMV)
-                return VTD_QUEUE_ERROR_RESERVED;
+                return VTD_ASSUMED_ERROR_OF_ADDRESS_MASK;
         if (rule->type == VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE &&
             (capabilities->ecap & VTD_ECAP_IR) && (words[0] & 0x10) &&
             ((words[0] >> 27) & 0x1f) > VTD_ECAP_MHMV)
-                return VTD_QUEUE_ERROR_RESERVED;
+                return VTD_ASSUMED_ERROR_OF_INDEX_MASK;
         return 0;
 }
 

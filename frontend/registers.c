@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "frontend/assumptions.h"
 #include "shared/checked.h"
 
 /* One row per dword that a guest can change; all others ignore writes. */
@@ -28,15 +29,15 @@ static const struct register_rule register_rules[] = {
         {VTD_REG_CCMD + 4, 0x60000000, 0, 0, 0},
         {VTD_REG_FSTS, 0, VTD_FSTS_PFO | VTD_FSTS_IQE, VTD_TRIGGER_FAULT_STATUS, 0},
         {VTD_REG_FECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_FAULT_CONTROL, 0},
-        {VTD_REG_FEDATA, 0x0000ffff, 0, 0, 0},
+        {VTD_REG_FEDATA, VTD_ASSUMED_EVENT_DATA_WRITABLE, 0, 0, 0},
         {VTD_REG_FEADDR, 0xfffffffc, 0, 0, 0},
         {VTD_REG_FEUADDR, 0xffffffff, 0, 0, VTD_ECAP_EIM},
-        {VTD_REG_IQT, 0x0007fff0, 0, 0, 0},
-        {VTD_REG_IQA, 0xfffff807, 0, 0, 0},
+        {VTD_REG_IQT, VTD_ASSUMED_IQT_WRITABLE, 0, 0, 0},
+        {VTD_REG_IQA, VTD_ASSUMED_IQA_WRITABLE, 0, 0, 0},
         {VTD_REG_IQA + 4, 0xffffffff, 0, 0, 0},
         {VTD_REG_ICS, 0, VTD_ICS_IWC, VTD_TRIGGER_INVALIDATION_STATUS, 0},
         {VTD_REG_IECTL, VTD_ECTL_IM, 0, VTD_TRIGGER_INVALIDATION_CONTROL, 0},
-        {VTD_REG_IEDATA, 0x0000ffff, 0, 0, 0},
+        {VTD_REG_IEDATA, VTD_ASSUMED_EVENT_DATA_WRITABLE, 0, 0, 0},
         {VTD_REG_IEADDR, 0xfffffffc, 0, 0, 0},
         {VTD_REG_IEUADDR, 0xffffffff, 0, 0, VTD_ECAP_EIM},
         {VTD_REG_IRTA, 0xfffff00f, 0, 0, VTD_ECAP_IR},

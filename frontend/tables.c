@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "frontend/assumptions.h"
 #include "frontend/registers.h"
 #include "shared/checked.h"
 
@@ -174,7 +175,7 @@ static const struct walk_level {
                               VTD_FAULT_CONTEXT_ACCESS,
                               VTD_FAULT_CONTEXT_ABSENT,
                               VTD_FAULT_CONTEXT_RESERVED,
-                              {0x1fc, ~UINT64_C(0xfffff), ALL, ALL},
+                              {0x1c | VTD_ASSUMED_CONTEXT_RESERVED, ~UINT64_C(0xfffff), ALL, ALL},
                               judge_context},
         [VTD_WALK_DIRECTORY] = {8,
                                 true,
@@ -190,8 +191,9 @@ static const struct walk_level {
                             VTD_FAULT_PASID_ACCESS,
                             VTD_FAULT_PASID_ABSENT,
                             VTD_FAULT_PASID_RESERVED,
-                            {0xe20, UINT64_C(0xffffffffff7f0000), ~UINT64_C(0x60), ALL, ALL, ALL,
-                             ALL, ALL},
+                            {0xe20 | VTD_ASSUMED_RESERVED_WITHOUT_SECOND_STAGE,
+                             UINT64_C(0xffffffffff7f0000), ~UINT64_C(0x60), ALL, ALL, ALL, ALL,
+                             ALL},
                             judge_pasid},
 };
 
@@ -203,6 +205,7 @@ static const struct optional_bits {
         uint64_t ecap;
 } optional_bits[] = {
         {VTD_WALK_CONTEXT, 0, PASIDE, VTD_ECAP_PASID},
+        {VTD_WALK_PASID, 0, VTD_ASSUMED_RESERVED_WITHOUT_SECOND_STAGE, VTD_ECAP_SSTS},
         {VTD_WALK_PASID, 0, BIT(9), VTD_ECAP_SSADS},                        /* SSADE */
         {VTD_WALK_PASID, 1, BIT(24), VTD_ECAP_SC},                          /* PGSNP */
         {VTD_WALK_PASID, 2, POINTER_MASK | BIT(2) | BIT(3), VTD_ECAP_FSTS}, /* FSPTPTR, FSPM */

@@ -25,6 +25,7 @@
  * there: none of their bits is reserved here.  XD concerns execute requests, which are not offered,
  * G and the memory-type bits concern no emulated device.
  */
+#include "frontend/assumptions.h"
 #include "frontend/dma/stages.h"
 #include "shared/checked.h"
 
@@ -68,6 +69,7 @@ static uint64_t reserved_bits(const struct walk *walk, uint64_t value)
         const struct vtd_capabilities *capabilities = walk->paging->capabilities;
 
         return vtd_entry_reserved(walk->level, capabilities->cap, value) |
+               VTD_ASSUMED_FIRST_STAGE_RESERVED |
                (is_nested(walk->paging) ? 0 : vtd_entry_too_wide(capabilities));
 }
 
@@ -120,22 +122,10 @@ static void follow(struct walk *walk, uint64_t value)
         walk->top = false;
 }
 
-/*
- * What the second stage's verdict on an access to a first-stage table means for the request; what
- * is not listed is wrong in the second stage itself, and its own reason holds.
- */
+/* What the second stage's verdict on an access to a first-stage table means for the request. */
 static const struct {
         enum vtd_fault_reason verdict, read_top, read_below, write;
-} table_verdicts[] = {
-        {VTD_FAULT_SECOND_STAGE_RANGE, VTD_FAULT_FIRST_STAGE_RANGE, VTD_FAULT_FIRST_STAGE_RANGE,
-         VTD_FAULT_FIRST_STAGE_RANGE},
-        {VTD_FAULT_SECOND_STAGE_ABSENT, VTD_FAULT_FIRST_STAGE_ROOT_READ, VTD_FAULT_FIRST_STAGE_READ,
-         VTD_FAULT_FIRST_STAGE_WRITE},
-        {VTD_FAULT_READ_DENIED, VTD_FAULT_FIRST_STAGE_ROOT_READ, VTD_FAULT_FIRST_STAGE_READ,
-         VTD_FAULT_FIRST_STAGE_WRITE},
-        {VTD_FAULT_WRITE_DENIED, VTD_FAULT_FIRST_STAGE_ROOT_READ, VTD_FAULT_FIRST_STAGE_READ,
-         VTD_FAULT_FIRST_STAGE_WRITE},
-};
+} table_verdicts[] = VTD_ASSUMED_TABLE_VERDICTS;
 
 /* Finds where the entry at @address is for @access: *@gpa. */
 static enum vtd_fault_reason reach(const struct walk *walk, uint64_t address, unsigned access,

@@ -93,9 +93,23 @@ static void invalidate_domain(struct vtd_cache *iotlb, const struct vtd_descript
         vtd_cache_drop(iotlb, &selector);
 }
 
+/* Blocks of the second stage are in a domain whatever the PASID. */
+static bool is_of_pasid_or_second_stage(const struct vtd_cache_entry *entry, const void *argument)
+{
+        const struct vtd_descriptor *descriptor = argument;
+
+        return !(entry->words[0] & VTD_IOTLB_FIRST_STAGE) ||
+               (entry->words[0] & PASID_MASK) >> VTD_IOTLB_PASID_SHIFT == descriptor->pasid;
+}
+
 static void invalidate_pasid(struct vtd_cache *iotlb, const struct vtd_descriptor *descriptor)
 {
-        const struct vtd_cache_selector selector = {
+        const struct vtd_cache_selector all = {.mask = DOMAIN_MASK,
+                                               .tag = (uint64_t)descriptor->domain_id
+                                                      << VTD_IOTLB_DOMAIN_SHIFT,
+                                               .also = is_of_pasid_or_second_stage,
+                                               .argument = descriptor};
+        const struct vtd_cache_selector pages = {
                 .mask = DOMAIN_MASK | PASID_MASK | VTD_IOTLB_FIRST_STAGE,
                 .tag = (uint64_t)descriptor->domain_id << VTD_IOTLB_DOMAIN_SHIFT |
                        (uint64_t)descriptor->pasid << VTD_IOTLB_PASID_SHIFT |
@@ -104,9 +118,9 @@ static void invalidate_pasid(struct vtd_cache *iotlb, const struct vtd_descripto
 
         vtd_cache_announce(iotlb);
         if (descriptor->granularity == VTD_PASID_IOTLB_PAGE)
-                drop_range(iotlb, selector.mask, selector.tag, &range);
+                drop_range(iotlb, pages.mask, pages.tag, &range);
         else
-                vtd_cache_drop(iotlb, &selector);
+                vtd_cache_drop(iotlb, &all);
 }
 
 void vtd_iotlb_invalidate(struct vtd_cache *iotlb, const struct vtd_descriptor *descriptor)

@@ -103,8 +103,8 @@ void vtd_iotlb_insert(struct vtd_cache *iotlb, uint64_t tag, uint64_t address,
  * Drops what an IOTLB or PASID-based IOTLB descriptor names:
  *   IOTLB         global: everything; domain: all of the domain id; page: second-stage blocks of the
  *                 domain id that share a page with the range, and all first-stage and nested ones;
- *   PASID-based   first-stage and nested blocks of domain id and PASID: all, or those that share a
- *                 page with the range.
+ *   PASID-based   first-stage and nested blocks of domain id and PASID: all, and then second-stage
+ *                 ones of the domain id too, or those that share a page with the range.
  */
 void vtd_iotlb_invalidate(struct vtd_cache *iotlb, const struct vtd_descriptor *descriptor);
 

@@ -195,10 +195,10 @@ static enum concern concern_of(uint64_t key, uint64_t noted,
                 return same_pasid ? CONCERN_EVERYTHING : CONCERN_NOTHING;
         }
         if (descriptor->type == VTD_DESCRIPTOR_PASID_IOTLB) {
-                if (!first_stage || !same_pasid)
-                        return CONCERN_NOTHING;
-                return descriptor->granularity == VTD_PASID_IOTLB_PAGE ? CONCERN_RANGE
-                                                                       : CONCERN_EVERYTHING;
+                if (descriptor->granularity == VTD_PASID_IOTLB_PAGE)
+                        return first_stage && same_pasid ? CONCERN_RANGE : CONCERN_NOTHING;
+                return same_pasid || (same_domain && !first_stage) ? CONCERN_EVERYTHING
+                                                                   : CONCERN_NOTHING;
         }
         if (descriptor->granularity == VTD_IOTLB_GLOBAL)
                 return CONCERN_EVERYTHING;

@@ -48,7 +48,8 @@ static bool in_range(const struct invalidation *i, const struct cached_page *cac
 
 /*
  * Ranges are of second-stage input.  So those of first-stage and nested translations do not count
- * for an invalidation by domain, and it hits all of them.
+ * for an invalidation by domain, and it hits all of them.  With all pages of a PASID go those of the
+ * second stage, which have no PASID.
  */
 static bool names_page(const struct invalidation *i, const struct cached_page *cached)
 {
@@ -58,7 +59,9 @@ static bool names_page(const struct invalidation *i, const struct cached_page *c
                 return false;
         if (i->what == OF_PAGES)
                 return !second || in_range(i, cached);
-        return !second && cached->pasid == i->pasid && in_range(i, cached);
+        if (second)
+                return !i->by_page;
+        return cached->pasid == i->pasid && in_range(i, cached);
 }
 
 unsigned caches_doom(struct caches *caches, const struct invalidation *invalidation)

@@ -76,7 +76,8 @@ struct candidates {
 /* What to forget; the fields that `by_` does not name are not looked at. */
 struct invalidation {
         enum { OF_CONTEXTS, OF_ENTRIES, OF_PAGES, OF_PASID_PAGES } what;
-        bool by_rid, by_domain, by_pasid, by_range;
+        bool by_rid, by_domain, by_pasid;
+        bool by_page, by_range;    /* a range that is everything is none */
         uint16_t rid, rid_ignored; /* bits of rid that do not count */
         uint16_t domain_id;
         uint32_t pasid;

@@ -86,6 +86,7 @@ static unsigned judge_pasid_iotlb(const uint64_t *words, struct invalidation *in
         invalidation->by_domain = invalidation->by_pasid = true;
         invalidation->domain_id = (words[0] >> 16) & 0xffff;
         invalidation->pasid = (words[0] >> 32) & 0xfffff;
+        invalidation->by_page = granularity == 3;
         if (granularity == 3)
                 take_range(invalidation, words[1]);
         return 0;

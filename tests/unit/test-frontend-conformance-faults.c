@@ -470,6 +470,10 @@ static const struct descriptor descriptors[] = {
         {"PASID cache, granularity 2", {0x27}, 4, false},
         {"PASID cache, reserved bit", {0x37 | BIT(6)}, 4, false},
         {"PASID cache, large PASID", {0x17 | UINT64_C(0xfffff) << 32}, 0, false},
+        {"PASID cache, PASID beyond the directory", {0x17 | UINT64_C(0x2000) << 32}, 0, false},
+        {"device TLB of nobody", {0x3 | UINT64_C(0xffff) << 32}, 0, false},
+        {"PASID-based device TLB of nobody", {0x8 | UINT64_C(0xffff) << 16}, 0, false},
+        {"page group response to nobody", {0x9 | UINT64_C(0xffff) << 16}, 0, false},
         {"PASID-based IOTLB, granularity 0", {0x6}, 4, false},
         {"PASID-based IOTLB, granularity 1", {0x16}, 4, false},
         {"PASID-based IOTLB, AM 19", {0x36, 19}, 0, false}, /* there: refused */

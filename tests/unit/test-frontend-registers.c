@@ -336,6 +336,48 @@ static void test_a_pending_fault_event_falls_when_all_causes_are_cleared(void **
         assert_int_equal(read32(guest, VTD_REG_FECTL), VTD_ECTL_IM);
 }
 
+/* The other order: what stands last is the queue error. */
+static void test_a_pending_fault_event_stays_while_a_cause_is_left(void **state)
+{
+        struct guest *guest = *state;
+
+        record(guest, 8, VTD_FAULT_PASID_INVALID, false);
+        queue_error(guest, VTD_QUEUE_ERROR_TYPE);
+        write32(guest, VTD_REG_FRCD + 12, VTD_FRCD_F);
+        assert_int_equal(read32(guest, VTD_REG_FSTS), VTD_FSTS_IQE);
+        assert_int_equal(read32(guest, VTD_REG_FECTL), VTD_ECTL_IM | VTD_ECTL_IP);
+        write32(guest, VTD_REG_FSTS, VTD_FSTS_IQE);
+        assert_int_equal(read32(guest, VTD_REG_FECTL), VTD_ECTL_IM);
+}
+
+/* Whatever is written: F goes, and all else of the record stays. */
+static void test_a_record_keeps_all_but_its_flag(void **state)
+{
+        struct guest *guest = *state;
+        const struct vtd_fault fault = {
+                .reason = VTD_FAULT_FIRST_STAGE_ABSENT,
+                .rid = 0xffff,
+                .with_pasid = true,
+                .pasid = 0xfffff,
+                .privileged = true,
+                .address = UINT64_MAX,
+                .access = VTD_FAULT_ATOMIC,
+        };
+        struct vtd_message message = {.due = false};
+
+        assert_true(vtd_fault_record(&guest->unit->engine.registers, &fault, &message));
+        assert_int_equal(read64(guest, VTD_REG_FRCD), 0xfffffffffffff000);
+        assert_int_equal(read64(guest, VTD_REG_FRCD + 8), 0xcfffff71b000ffff);
+        for (unsigned offset = VTD_REG_FRCD; offset < VTD_REG_FRCD + VTD_FRCD_SIZE; offset += 4)
+                write32(guest, offset, 0x7fffffff);
+        assert_int_equal(read64(guest, VTD_REG_FRCD), 0xfffffffffffff000);
+        assert_int_equal(read64(guest, VTD_REG_FRCD + 8), 0xcfffff71b000ffff);
+        for (unsigned offset = VTD_REG_FRCD; offset < VTD_REG_FRCD + VTD_FRCD_SIZE; offset += 4)
+                write32(guest, offset, 0xffffffff);
+        assert_int_equal(read64(guest, VTD_REG_FRCD), 0xfffffffffffff000);
+        assert_int_equal(read64(guest, VTD_REG_FRCD + 8), 0x4fffff71b000ffff);
+}
+
 static void test_records_are_used_in_turn_and_may_be_cleared_out_of_order(void **state)
 {
         struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
@@ -365,13 +407,24 @@ static void test_fpd_suppresses_exactly_the_qualified_faults(void **state)
                 enum vtd_fault_reason reason;
                 bool suppressed;
         } cases[] = {
+                {VTD_FAULT_REMAP_REQUEST, false},
+                {VTD_FAULT_REMAP_INDEX, false},
+                {VTD_FAULT_REMAP_ABSENT, true},
+                {VTD_FAULT_REMAP_ACCESS, false},
+                {VTD_FAULT_REMAP_RESERVED, true},
+                {VTD_FAULT_REMAP_FORMAT, false},
+                {VTD_FAULT_REMAP_SOURCE, true},
+                {VTD_FAULT_INTERRUPT_REQUEST, false},
                 {VTD_FAULT_ROOT_REGISTER, false},
+                {VTD_FAULT_ROOT_LEGACY_PASID, false},
                 {VTD_FAULT_ROOT_ACCESS, false},
                 {VTD_FAULT_ROOT_ABSENT, false},
                 {VTD_FAULT_ROOT_RESERVED, false},
                 {VTD_FAULT_CONTEXT_ACCESS, false},
                 {VTD_FAULT_CONTEXT_ABSENT, true},
                 {VTD_FAULT_CONTEXT_RESERVED, true},
+                {VTD_FAULT_CONTEXT_NO_PASID, true},
+                {VTD_FAULT_CONTEXT_PASID, true},
                 {VTD_FAULT_CONTEXT_RID_PASID, true},
                 {VTD_FAULT_DIRECTORY_ACCESS, false},
                 {VTD_FAULT_DIRECTORY_ABSENT, true},
@@ -380,8 +433,15 @@ static void test_fpd_suppresses_exactly_the_qualified_faults(void **state)
                 {VTD_FAULT_PASID_ABSENT, true},
                 {VTD_FAULT_PASID_RESERVED, true},
                 {VTD_FAULT_PASID_INVALID, true},
+                {VTD_FAULT_PASID_SUPERVISOR, true},
+                /* All below the entry, failed accesses to tables too. */
                 {VTD_FAULT_FIRST_STAGE_ACCESS, true},
                 {VTD_FAULT_FIRST_STAGE_ROOT_ACCESS, true},
+                {VTD_FAULT_SECOND_STAGE_ACCESS, true},
+                {VTD_FAULT_SECOND_STAGE_ROOT_ACCESS, true},
+                {VTD_FAULT_NOT_CANONICAL, true},
+                {VTD_FAULT_INTERRUPT_RANGE, true},
+                {VTD_FAULT_FIRST_STAGE_UPDATE, true},
         };
         struct guest *guest = *state;
 
@@ -449,6 +509,8 @@ int main(void)
                 TEST(test_no_fault_is_recorded_while_an_overflow_stands),
                 TEST(test_a_masked_fault_is_pending_and_sent_when_unmasked),
                 TEST(test_a_pending_fault_event_falls_when_all_causes_are_cleared),
+                TEST(test_a_pending_fault_event_stays_while_a_cause_is_left),
+                TEST(test_a_record_keeps_all_but_its_flag),
                 TEST(test_records_are_used_in_turn_and_may_be_cleared_out_of_order),
                 TEST(test_fpd_suppresses_exactly_the_qualified_faults),
                 TEST(test_no_second_message_while_a_queue_error_is_standing),
