@@ -14,6 +14,7 @@
  *      queue errors first have the pending invalidations sent;
  *   6. start a command, which marks bindings;
  *   7. fetch a descriptor.
+ * Steps 1 to 3 are in attachments.h.
  * So a wait descriptor's status is written only after every earlier request was answered, and a
  * refused invalidation has blocked its devices by then.  A lost connection stops all of it for good.
  *
@@ -154,17 +155,5 @@ struct vtd_engine_output vtd_engine_take_output(struct vtd_engine *engine);
 
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);
-
-/*
- * Sends @request to the broker and counts it; @fd goes along unless -1.  Nothing may be outstanding.
- * Returns 0; VTD_BACKEND_E_LOST, upon which the engine is lost.
- */
-int vtd_engine_submit(struct vtd_engine *engine, struct vtd_request *request, int fd);
-
-/* The connection is gone: stops everything and has the VMM told, once. */
-void vtd_engine_lose(struct vtd_engine *engine);
-
-/* A device is no longer bound to @table: what is pending for it alone is moot.  0 is allowed. */
-void vtd_engine_release_table(struct vtd_engine *engine, uint64_t table);
 
 #endif

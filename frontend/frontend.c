@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "frontend/attachments.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
