@@ -71,6 +71,9 @@ int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant);
 void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, int connection,
                        int peer_pid);
 
+/* @worker is gone, with all of its descriptors; it is freed after this.  For worker.c. */
+void vtd_workers_remove(struct vtd_workers *workers, const struct vtd_worker *worker);
+
 /* Asks every worker to end its VM. */
 void vtd_workers_drain(struct vtd_workers *workers);
 

@@ -57,7 +57,6 @@ static const struct {
 } operations[] = {
         {"sim_bind", "bind"},
         {"sim_device_info", "device-info"},
-        {"sim_reset", "reset"},
         {"sim_bus_master", "bus-master"},
         {"sim_release", "release"},
         {"sim_ioas_alloc", "ioas-alloc"},

@@ -23,7 +23,7 @@
 
 #define WORKER "vtd-broker-worker-sim"
 
-/* Of broker/brokerd/workers.c. */
+/* Of broker/brokerd/worker.c. */
 #define OPEN_RATE  20u
 #define OPEN_BURST 64u
 

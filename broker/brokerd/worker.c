@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: MIT */
+/* See worker.h. */
+#include "broker/brokerd/worker.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/brokerd/closer.h"
+#include "broker/control/worker_exit.h"
+#include "shared/checked.h"
+#include "shared/cleanup.h"
+#include "shared/error.h"
+
+/*
+ * A worker that does not answer within this time is killed, and so is one that does not get ready.
+ */
+#define WATCHDOG_LIMIT_MS 10000u
+
+/* A last close that takes longer than this is reported, once. */
+#define CLOSING_LIMIT_MS 10000u
+
+/*
+ * From the start to GREETED.  An honest worker ends a connection without Hello by itself, after
+ * VTD_LIMIT_HELLO_MS from READY; one that was taken over would hold its place among the greeting.
+ */
+#define GREETING_LIMIT_MS (WATCHDOG_LIMIT_MS + VTD_LIMIT_HELLO_MS)
+
+/* Records taken from one worker per turn, so that none keeps the others waiting. */
+#define CONTROL_BATCH 16
+
+/* More than a full channel holds. */
+#define DRAIN_BATCH 4096
+
+/* Log lines of one worker, per second and at once: its VMM may be able to provoke them. */
+#define LOG_RATE  20u
+#define LOG_BURST 100u
+
+/*
+ * Devices opened for one worker, per second and at once.  An open reads sysfs, and the close after it
+ * takes a process; beyond the rate the worker is not listened to for a while.
+ */
+#define OPEN_RATE     20u
+#define OPEN_BURST    64u
+#define OPEN_PAUSE_MS 50u
+
+enum worker_phase {
+        WORKER_STARTING, /* START went out */
+        WORKER_GREETING, /* READY came */
+        WORKER_SERVING,  /* GREETED came */
+};
+
+/* Descriptors whose last close is going on; one at a time for each VM. */
+struct closing {
+        int pidfd; /* of the closer; -1: nothing is being closed */
+        guint source;
+        uint64_t started_ms;
+        bool slow;        /* said so */
+        bool iommu;       /* the iommufd is among them */
+        uint32_t devices; /* and these devices, as bits */
+};
+
+_Static_assert(VTD_LIMIT_DEVICES <= 32, "struct closing has 32 bits for devices");
+
+struct vtd_worker {
+        struct vtd_workers *workers;
+        struct vtd_tenant *tenant;
+        uint32_t vm;
+        uint32_t uid;
+        enum worker_phase phase;
+        pid_t pid;
+        int pidfd;
+        int control;
+        int iommu;                      /* vtd-brokerd's own duplicate, like the devices */
+        int devices[VTD_LIMIT_DEVICES]; /* by index in the policy; -1: not open */
+        guint control_source;
+        guint exit_source;
+        uint64_t started_ms;
+        uint64_t pinged_ms;
+        bool pinged;             /* PING is unanswered */
+        bool paused;             /* control_source is the end of a pause */
+        bool ended;              /* the process is gone, the VM's descriptors are not */
+        const char *kill_reason; /* NULL: not killed by us */
+        struct closing closing;
+        struct vtd_log log; /* for lines that its VMM or itself can provoke */
+        uint64_t log_lost;
+        struct vtd_bucket log_lines;
+        struct vtd_bucket opens;
+        struct vtd_audit_source source;
+};
+
+static uint64_t now_ms(void)
+{
+        return (uint64_t)g_get_monotonic_time() / 1000;
+}
+
+static struct vtd_log *worker_log(struct vtd_worker *worker)
+{
+        return worker->workers->config.log;
+}
+
+/* Sink of worker->log: a worker that repeats itself fills no disk. */
+static void log_provoked(void *opaque, enum vtd_log_level level, const char *line)
+{
+        struct vtd_worker *worker = opaque;
+        const char *tenant = worker->tenant->policy.tenant;
+
+        if (!vtd_bucket_take(&worker->log_lines, now_ms())) {
+                worker->log_lost++;
+                return;
+        }
+        if (worker->log_lost > 0)
+                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: %" PRIu64 " lines lost",
+                        tenant, worker->vm, worker->log_lost);
+        worker->log_lost = 0;
+        vtd_log(worker_log(worker), level, "%s vm %u: %s", tenant, worker->vm, line);
+}
+
+static const char *tenant_name(const struct vtd_worker *worker)
+{
+        return worker->tenant->policy.tenant;
+}
+
+static void audit_event(struct vtd_worker *worker, const char *event, const char *text,
+                        const char *device)
+{
+        vtd_audit_log_event(worker->workers->config.audit, &worker->source,
+                            &(const struct vtd_audit_event_line){
+                                    .event = event,
+                                    .text = text,
+                                    .device = device,
+                                    .pid = (int)worker->pid,
+                                    .uid = worker->uid,
+                                    .ending = worker->ended,
+                            });
+}
+
+static void clear_source(guint *source)
+{
+        if (*source != 0)
+                (void)g_source_remove(*source);
+        *source = 0;
+}
+
+void vtd_worker_kill(struct vtd_worker *worker, const char *reason)
+{
+        if (worker->kill_reason || worker->ended)
+                return;
+        worker->kill_reason = reason;
+        /* Its records are worth nothing any more; the exit is seen through the pidfd. */
+        clear_source(&worker->control_source);
+        vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d killed: %s",
+                tenant_name(worker), worker->vm, (int)worker->pid, reason);
+        if (syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+                vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d not killed: %s",
+                        tenant_name(worker), worker->vm, (int)worker->pid, strerror(errno));
+}
+
+static void end_greeting(struct vtd_worker *worker)
+{
+        if (worker->phase == WORKER_SERVING)
+                return;
+        worker->phase = WORKER_SERVING;
+        worker->tenant->greeting--;
+        worker->workers->greeting--;
+}
+
+static void free_worker(struct vtd_worker *worker)
+{
+        vtd_uids_give_back(worker->workers->config.uids, worker->uid);
+        worker->tenant->vms--;
+        worker->tenant->ending--;
+        clear_source(&worker->control_source);
+        clear_source(&worker->exit_source);
+        worker->pidfd = vtd_close(worker->pidfd);
+        worker->control = vtd_close(worker->control);
+        vtd_workers_remove(worker->workers, worker);
+        g_free(worker);
+}
+
+/* Sends without waiting.  A worker with a full channel does not read it: that ends it. */
+static void send_record(struct vtd_worker *worker, union vtd_control_record *record, int fd)
+{
+        int result = vtd_control_send(worker->control, record, fd);
+
+        if (result == VTD_CONTROL_E_AGAIN)
+                vtd_worker_kill(worker, "it does not read its control channel");
+        else if (result != 0 && result != VTD_CONTROL_E_CLOSED)
+                vtd_worker_kill(worker, "its control channel failed");
+}
+
+static void send_empty(struct vtd_worker *worker, enum vtd_control_type type)
+{
+        union vtd_control_record record = {.header = {.type = type}};
+
+        send_record(worker, &record, -1);
+}
+
+static void answer_device(struct vtd_worker *worker, uint32_t index,
+                          enum vtd_control_device_result result, int fd)
+{
+        union vtd_control_record record = {
+                .device = {.header = {.type = VTD_CONTROL_DEVICE},
+                           .index = index,
+                           .result = result},
+        };
+
+        send_record(worker, &record, fd);
+}
+
+/* What the closer had is closed: it is free for others. */
+static void finish_closing(struct vtd_worker *worker)
+{
+        const struct vtd_policy *policy = &worker->tenant->policy;
+        struct closing *closing = &worker->closing;
+
+        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++) {
+                if (!(closing->devices & UINT32_C(1) << i))
+                        continue;
+                vtd_device_files_release(worker->workers->config.devices, worker->vm, i);
+                audit_event(worker, "device-closed", NULL, policy->devices[i].name);
+                if (!worker->ended && !worker->kill_reason)
+                        answer_device(worker, i, VTD_CONTROL_DEVICE_CLOSED, -1);
+        }
+        if (closing->iommu)
+                audit_event(worker, "iommufd-closed", NULL, NULL);
+        *closing = (struct closing){.pidfd = -1};
+}
+
+static gboolean on_closed(gint fd, GIOCondition condition, gpointer opaque);
+
+/*
+ * Closes the devices of the bits @devices, or the iommufd.  If no closer can be started all VMs
+ * wait, which is the lesser evil: a device that stays open is one that is not blocked.
+ */
+static void start_closing(struct vtd_worker *worker, uint32_t devices, bool iommu)
+{
+        struct closing *closing = &worker->closing;
+        int fds[VTD_CLOSER_FDS_MAX];
+        size_t count = 0;
+        pid_t pid;
+
+        *closing = (struct closing){
+                .pidfd = -1, .started_ms = now_ms(), .devices = devices, .iommu = iommu};
+        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++)
+                if (devices & UINT32_C(1) << i)
+                        fds[count++] = VTD_TAKE_FD(worker->devices[i]);
+        if (iommu)
+                fds[count++] = VTD_TAKE_FD(worker->iommu);
+        if (vtd_closer_start(fds, count, &pid, &closing->pidfd, worker_log(worker)) < 0) {
+                for (size_t i = 0; i < count; i++)
+                        fds[i] = vtd_close(fds[i]);
+                finish_closing(worker);
+                return;
+        }
+        closing->source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, closing->pidfd, G_IO_IN, on_closed,
+                                             worker, NULL);
+}
+
+static uint32_t open_devices(const struct vtd_worker *worker)
+{
+        uint32_t devices = 0;
+
+        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++)
+                if (worker->devices[i] >= 0)
+                        devices |= UINT32_C(1) << i;
+        return devices;
+}
+
+/*
+ * The order is the invariant: devices first, whose last close blocks their DMA, then memory.  The
+ * iommufd is not even handed to a closer before the devices are closed.
+ */
+static void close_rest(struct vtd_worker *worker)
+{
+        while (worker->closing.pidfd < 0) {
+                uint32_t devices = open_devices(worker);
+
+                if (devices == 0 && worker->iommu < 0) {
+                        free_worker(worker);
+                        return;
+                }
+                start_closing(worker, devices, devices == 0);
+        }
+}
+
+static gboolean on_closed(gint fd, GIOCondition condition, gpointer opaque)
+{
+        struct vtd_worker *worker = opaque;
+        siginfo_t info = {0};
+
+        (void)condition;
+        if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+                return G_SOURCE_CONTINUE;
+        /* Closed it has in any case: the kernel does not end a process before that. */
+        if (info.si_code != CLD_EXITED || info.si_status != 0)
+                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: closer %d ended with %s %d",
+                        tenant_name(worker), worker->vm, (int)info.si_pid,
+                        info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
+        worker->closing.source = 0;
+        worker->closing.pidfd = vtd_close(worker->closing.pidfd);
+        finish_closing(worker);
+        if (worker->ended)
+                close_rest(worker);
+        return G_SOURCE_REMOVE;
+}
+
+static void on_ready(struct vtd_worker *worker, const struct vtd_control_ready *ready)
+{
+        char text[96];
+
+        if (worker->phase != WORKER_STARTING) {
+                vtd_worker_kill(worker, "READY out of turn");
+                return;
+        }
+        if (ready->landlock_abi < worker->workers->config.landlock_abi_min) {
+                vtd_worker_kill(worker, "its Landlock ABI is below the minimum");
+                return;
+        }
+        worker->phase = WORKER_GREETING;
+        (void)snprintf(text, sizeof(text),
+                       "Landlock ABI %u, %u system call rules, after %" PRIu64 " ms",
+                       ready->landlock_abi, ready->seccomp_rules, now_ms() - worker->started_ms);
+        audit_event(worker, "worker-ready", text, NULL);
+}
+
+/* The rule that decided is named where there is one that could decide otherwise. */
+static void audit_refused_device(struct vtd_worker *worker, const struct vtd_policy_device *device,
+                                 enum vtd_control_device_result result, const char *text)
+{
+        vtd_audit_log_event(worker->workers->config.audit, &worker->source,
+                            &(const struct vtd_audit_event_line){
+                                    .event = "device-refused",
+                                    .text = text,
+                                    .device = device->name,
+                                    .pid = (int)worker->pid,
+                                    .uid = worker->uid,
+                                    .line = result == VTD_CONTROL_DEVICE_GROUP ? device->line : 0,
+                            });
+}
+
+static gboolean on_control(gint fd, GIOCondition condition, gpointer opaque);
+
+static void listen_to(struct vtd_worker *worker)
+{
+        worker->control_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->control, G_IO_IN,
+                                                    on_control, worker, NULL);
+}
+
+static gboolean on_pause_over(gpointer opaque)
+{
+        struct vtd_worker *worker = opaque;
+
+        /* What was opened over the rate is paid for now. */
+        if (!vtd_bucket_take(&worker->opens, now_ms()))
+                return G_SOURCE_CONTINUE;
+        worker->paused = false;
+        listen_to(worker);
+        return G_SOURCE_REMOVE;
+}
+
+/* Its records wait in the channel meanwhile, which is bounded. */
+static void pause_listening(struct vtd_worker *worker)
+{
+        if (worker->control_source == 0)
+                return;
+        clear_source(&worker->control_source);
+        worker->control_source = g_timeout_add(OPEN_PAUSE_MS, on_pause_over, worker);
+        worker->paused = true;
+}
+
+static void on_open_device(struct vtd_worker *worker, uint32_t index)
+{
+        const struct vtd_policy *policy = &worker->tenant->policy;
+        const struct vtd_policy_device *device;
+        enum vtd_control_device_result result;
+        struct vtd_device_text text;
+
+        if (worker->phase != WORKER_SERVING || index >= policy->n_devices ||
+            worker->devices[index] >= 0 || worker->closing.pidfd >= 0) {
+                vtd_worker_kill(worker, "OPEN_DEVICE out of turn");
+                return;
+        }
+        device = &policy->devices[index];
+        result = vtd_device_files_open(worker->workers->config.devices, policy, index, worker->vm,
+                                       &worker->devices[index], &text, &worker->log);
+        if (result == VTD_CONTROL_DEVICE_OPENED)
+                audit_event(worker, "device-opened", NULL, device->name);
+        else
+                audit_refused_device(worker, device, result, text.text);
+        answer_device(worker, index, result, worker->devices[index]);
+        if (!vtd_bucket_take(&worker->opens, now_ms()))
+                pause_listening(worker);
+}
+
+static void on_close_device(struct vtd_worker *worker, uint32_t index)
+{
+        if (worker->devices[index] < 0 || worker->closing.pidfd >= 0) {
+                vtd_worker_kill(worker, "CLOSE_DEVICE out of turn");
+                return;
+        }
+        start_closing(worker, UINT32_C(1) << index, false);
+}
+
+static void on_record(struct vtd_worker *worker, const union vtd_control_record *record)
+{
+        switch (record->header.type) {
+        case VTD_CONTROL_READY:
+                on_ready(worker, &record->ready);
+                return;
+        case VTD_CONTROL_GREETED:
+                if (worker->phase == WORKER_GREETING)
+                        end_greeting(worker);
+                else
+                        vtd_worker_kill(worker, "GREETED out of turn");
+                return;
+        case VTD_CONTROL_OPEN_DEVICE:
+                on_open_device(worker, record->open_device.index);
+                return;
+        case VTD_CONTROL_CLOSE_DEVICE:
+                on_close_device(worker, record->open_device.index);
+                return;
+        case VTD_CONTROL_AUDIT:
+                vtd_audit_log_record(worker->workers->config.audit, &worker->source,
+                                     &record->audit);
+                return;
+        case VTD_CONTROL_LOG:
+                vtd_log(&worker->log, (enum vtd_log_level)record->log.level, "%s",
+                        record->log.text);
+                return;
+        case VTD_CONTROL_PONG:
+                if (worker->pinged)
+                        worker->pinged = false;
+                else
+                        vtd_worker_kill(worker, "PONG out of turn");
+                return;
+        default:
+                vtd_worker_kill(worker, "unknown record");
+        }
+}
+
+/* Takes in one record; false when there is no more to take. */
+static bool take_record(struct vtd_worker *worker)
+{
+        VTD_CLEANUP(vtd_fd_list_deinit) struct vtd_fd_list fds = VTD_FD_LIST_EMPTY;
+        union vtd_control_record record;
+        int result;
+
+        result = vtd_control_receive(worker->control, VTD_CONTROL_TO_BROKERD, &record, &fds);
+        switch (result) {
+        case 0:
+                on_record(worker, &record);
+                return !worker->kill_reason;
+        case VTD_CONTROL_E_AGAIN:
+                return false;
+        case VTD_CONTROL_E_CLOSED:
+                /* It is on its way out; if it is not, it has no more business. */
+                clear_source(&worker->control_source);
+                (void)syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
+                return false;
+        case VTD_CONTROL_E_VIOLATION:
+                vtd_worker_kill(worker, "its record breaks the control protocol");
+                return false;
+        default:
+                vtd_worker_kill(worker, "its control channel failed");
+                return false;
+        }
+}
+
+static gboolean on_control(gint fd, GIOCondition condition, gpointer opaque)
+{
+        struct vtd_worker *worker = opaque;
+
+        (void)fd;
+        (void)condition;
+        for (int i = 0; i < CONTROL_BATCH && !worker->paused; i++)
+                if (!take_record(worker))
+                        break;
+        return worker->control_source != 0 && !worker->paused ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+/* Takes in what the worker has sent; bounded, because it may send faster than this reads. */
+static void drain_control(struct vtd_worker *worker)
+{
+        for (int i = 0; !worker->kill_reason && i < DRAIN_BATCH; i++)
+                if (!take_record(worker))
+                        break;
+}
+
+static void describe_exit(const struct vtd_worker *worker, const siginfo_t *info, char *text,
+                          size_t size)
+{
+        if (info->si_code == CLD_EXITED)
+                (void)snprintf(text, size, "status %d: %s", info->si_status,
+                               vtd_worker_exit_text(info->si_status));
+        else if (worker->kill_reason)
+                (void)snprintf(text, size, "killed: %s", worker->kill_reason);
+        else if (info->si_status == SIGSYS)
+                (void)snprintf(text, size, "signal %d: it made a forbidden system call",
+                               info->si_status);
+        else
+                (void)snprintf(text, size, "signal %d", info->si_status);
+}
+
+static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
+{
+        bool done = info->si_code == CLD_EXITED && info->si_status == VTD_WORKER_EXIT_DONE;
+        char text[160];
+
+        /* What it said last is still in the channel; nothing of it can be answered. */
+        drain_control(worker);
+        worker->ended = true;
+        describe_exit(worker, info, text, sizeof(text));
+        if (!done)
+                vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
+                        tenant_name(worker), worker->vm, (int)worker->pid, text);
+        audit_event(worker, "worker-ended", text, NULL);
+        end_greeting(worker);
+        clear_source(&worker->control_source);
+        worker->tenant->ending++;
+        close_rest(worker);
+}
+
+static gboolean on_exit_ready(gint fd, GIOCondition condition, gpointer opaque)
+{
+        struct vtd_worker *worker = opaque;
+        siginfo_t info = {0};
+
+        (void)condition;
+        if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+                return G_SOURCE_CONTINUE;
+        worker->exit_source = 0;
+        finish_worker(worker, &info);
+        return G_SOURCE_REMOVE;
+}
+
+static void watch_closing(struct vtd_worker *worker)
+{
+        struct closing *closing = &worker->closing;
+
+        if (closing->pidfd < 0 || closing->slow ||
+            now_ms() - closing->started_ms < CLOSING_LIMIT_MS)
+                return;
+        closing->slow = true;
+        vtd_log(worker_log(worker), VTD_LOG_WARNING,
+                "%s vm %u: closing its %s takes long; they and user %u stay taken",
+                tenant_name(worker), worker->vm, closing->iommu ? "iommufd" : "devices",
+                worker->uid);
+        audit_event(worker, "closing-slow", closing->iommu ? "iommufd" : "devices", NULL);
+}
+
+static void watch_answers(struct vtd_worker *worker)
+{
+        if (worker->phase == WORKER_STARTING) {
+                if (now_ms() - worker->started_ms > WATCHDOG_LIMIT_MS)
+                        vtd_worker_kill(worker, "it did not get ready");
+                return;
+        }
+        if (worker->phase == WORKER_GREETING && now_ms() - worker->started_ms > GREETING_LIMIT_MS) {
+                /* If it was vtd-brokerd that stood still, GREETED may be waiting. */
+                drain_control(worker);
+                if (worker->phase == WORKER_GREETING)
+                        vtd_worker_kill(worker, "it did not greet");
+                return;
+        }
+        if (worker->pinged && now_ms() - worker->pinged_ms > WATCHDOG_LIMIT_MS) {
+                /* If it was vtd-brokerd that stood still, the answer is waiting. */
+                drain_control(worker);
+                if (worker->pinged)
+                        vtd_worker_kill(worker, "it did not answer");
+                return;
+        }
+        if (worker->pinged)
+                return;
+        worker->pinged = true;
+        worker->pinged_ms = now_ms();
+        send_empty(worker, VTD_CONTROL_PING);
+}
+
+void vtd_worker_watch(struct vtd_worker *worker)
+{
+        watch_closing(worker);
+        if (!worker->kill_reason && !worker->ended)
+                watch_answers(worker);
+}
+
+void vtd_worker_drain(struct vtd_worker *worker)
+{
+        if (!worker->kill_reason && !worker->ended)
+                send_empty(worker, VTD_CONTROL_DRAIN);
+}
+
+/* The closer goes on by itself; what was not given to one is closed with this process. */
+static void abandon_closing(struct vtd_worker *worker)
+{
+        vtd_log(worker_log(worker), VTD_LOG_ERROR,
+                "%s vm %u: its descriptors are still being closed", tenant_name(worker),
+                worker->vm);
+        clear_source(&worker->closing.source);
+        worker->closing.pidfd = vtd_close(worker->closing.pidfd);
+        free_worker(worker);
+}
+
+void vtd_worker_wait(struct vtd_worker *worker)
+{
+        struct vtd_workers *workers = worker->workers;
+        size_t count = workers->count;
+        siginfo_t info = {0};
+
+        if (!worker->ended && waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED) == 0)
+                finish_worker(worker, &info);
+        /* With nothing left to be closed it is gone by now. */
+        if (workers->count == count)
+                abandon_closing(worker);
+}
+
+static int send_start(struct vtd_worker *worker)
+{
+        const struct vtd_workers_config *config = &worker->workers->config;
+        union vtd_control_record record = {
+                .start = {.header = {.type = VTD_CONTROL_START},
+                          .vm = worker->vm,
+                          .host = config->host,
+                          .audit_level = config->audit_level,
+                          .uid = worker->uid,
+                          .gid = config->rootless ? getegid() : worker->uid,
+                          .rootless = config->rootless,
+                          .landlock_abi_min = config->landlock_abi_min,
+                          .policy = worker->tenant->policy},
+        };
+        int result = vtd_control_send(worker->control, &record, -1);
+
+        return result == 0 ? 0
+                           : vtd_fail(config->log, vtd_error_fold(result),
+                                      "%s vm %u: START not sent", tenant_name(worker), worker->vm);
+}
+
+/* Clones the child; on success the worker has pid, pidfd, control and iommu. */
+static int spawn(struct vtd_worker *worker, int connection)
+{
+        const struct vtd_workers_config *config = &worker->workers->config;
+        VTD_CLEANUP_FD int ours = -1, theirs = -1;
+        int pair[2], result;
+
+        result = vtd_device_files_open_iommu(config->devices, &worker->iommu, config->log);
+        if (result < 0)
+                return result;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
+                result = vtd_errno();
+                return vtd_fail(config->log, result, "control channel: %s", strerror(-result));
+        }
+        ours = pair[0];
+        theirs = pair[1];
+        result = vtd_spawn_worker(config->spawn,
+                                  &(const struct vtd_spawn_descriptors){.control = theirs,
+                                                                        .connection = connection,
+                                                                        .iommu = worker->iommu},
+                                  &worker->pid, &worker->pidfd, config->log);
+        if (result < 0)
+                return result;
+        worker->control = VTD_TAKE_FD(ours);
+        return 0;
+}
+
+struct vtd_worker *vtd_worker_new(struct vtd_workers *workers, struct vtd_tenant *tenant,
+                                  uint32_t uid)
+{
+        struct vtd_worker *worker = g_new0(struct vtd_worker, 1);
+
+        worker->workers = workers;
+        worker->tenant = tenant;
+        worker->vm = ++workers->last_vm;
+        worker->uid = uid;
+        worker->pidfd = worker->control = worker->iommu = worker->closing.pidfd = -1;
+        worker->started_ms = now_ms();
+        for (size_t i = 0; i < VTD_LIMIT_DEVICES; i++)
+                worker->devices[i] = -1;
+        worker->log = (struct vtd_log){.sink = log_provoked,
+                                       .opaque = worker,
+                                       .threshold = workers->config.log->threshold};
+        vtd_bucket_init(&worker->log_lines, LOG_RATE, LOG_BURST, now_ms());
+        vtd_bucket_init(&worker->opens, OPEN_RATE, OPEN_BURST, now_ms());
+        vtd_audit_source_init(&worker->source, tenant->policy.tenant, tenant->policy.file,
+                              worker->vm);
+        return worker;
+}
+
+int vtd_worker_start(struct vtd_worker *worker, int connection, int peer_pid)
+{
+        char text[64];
+        int r = spawn(worker, connection);
+
+        if (r < 0) {
+                worker->iommu = vtd_close(worker->iommu);
+                vtd_uids_give_back(worker->workers->config.uids, worker->uid);
+                g_free(worker);
+                return r;
+        }
+        worker->workers->greeting++;
+        worker->tenant->vms++;
+        worker->tenant->greeting++;
+        listen_to(worker);
+        worker->exit_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->pidfd, G_IO_IN,
+                                                 on_exit_ready, worker, NULL);
+        (void)snprintf(text, sizeof(text), "for a connection of process %d", peer_pid);
+        audit_event(worker, "worker-started", text, NULL);
+        if (send_start(worker) < 0)
+                vtd_worker_kill(worker, "it could not be started");
+        return 0;
+}
