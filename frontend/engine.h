@@ -14,6 +14,7 @@
  *      queue errors first have the pending invalidations sent;
  *   6. start a command, which marks bindings;
  *   7. fetch a descriptor.
+ * Steps 1 to 3 are in attachments.h.
  * So a wait descriptor's status is written only after every earlier request was answered, and a
  * refused invalidation has blocked its devices by then.  A lost connection stops all of it for good.
  *
@@ -51,6 +52,12 @@ struct vtd_decision {
         bool fpd;
 };
 
+/* What the caller is to deliver, with no lock held. */
+struct vtd_engine_output {
+        struct vtd_message fault, invalidation; /* events of the unit */
+        bool broker_lost;                       /* which the VMM is to be told */
+};
+
 struct vtd_engine {
         struct vtd_guest guest;
         struct vtd_log *log;
@@ -69,6 +76,7 @@ struct vtd_engine {
         /* VTD_INTERRUPTS_*, as in force; other threads read it at any time. */
         _Atomic uint64_t interrupts;
         struct vtd_interrupt_change interrupt_change; /* which the VMM is to be told of */
+        struct vtd_engine_output output;
 
         bool held; /* a fetched descriptor, or the queue error in its place, is to be executed */
         struct vtd_descriptor descriptor;
@@ -127,10 +135,12 @@ void vtd_engine_reset(struct vtd_engine *engine);
 enum {
         VTD_ENGINE_E_DRAINING = 0x100, /* accesses are under way that must end first */
         VTD_ENGINE_E_NEWS,             /* somebody is to be told, with no lock held */
+        VTD_ENGINE_E_OUTPUT,           /* there is output, and more to do */
 };
 
 /*
  * See vtd_frontend_run(), whose results it returns besides the above; *@budget is what is left of it.
+ * Whatever is returned, there may be output.
  */
 int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
 
@@ -140,19 +150,10 @@ int vtd_engine_run(struct vtd_engine *engine, unsigned *budget);
  */
 struct vtd_interrupt_change vtd_engine_take_change(struct vtd_engine *engine);
 
+/* What is to be delivered after any of the functions here; it is forgotten here, too. */
+struct vtd_engine_output vtd_engine_take_output(struct vtd_engine *engine);
+
 /* Carries out what a register write has set off (VTD_TRIGGER_* bits). */
 void vtd_engine_trigger(struct vtd_engine *engine, unsigned triggers);
-
-/*
- * Sends @request to the broker and counts it; @fd goes along unless -1.  Nothing may be outstanding.
- * Returns 0; VTD_BACKEND_E_LOST, upon which the engine is lost.
- */
-int vtd_engine_submit(struct vtd_engine *engine, struct vtd_request *request, int fd);
-
-/* The connection is gone: stops everything and tells the VMM, once. */
-void vtd_engine_lose(struct vtd_engine *engine);
-
-/* A device is no longer bound to @table: what is pending for it alone is moot.  0 is allowed. */
-void vtd_engine_release_table(struct vtd_engine *engine, uint64_t table);
 
 #endif

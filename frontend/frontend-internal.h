@@ -16,7 +16,7 @@ struct vtd_frontend {
         /*
          * Of the register page, which threads that have a request of a device judged write faults
          * to.  All else in the engine belongs to calls that do not overlap.  Held for a bounded
-         * time, never while the broker is waited for.
+         * time, never while the broker is waited for, a message sent or a watch told.
          */
         pthread_mutex_t lock;
         struct vtd_engine engine;

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "frontend/attachments.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
@@ -221,6 +222,20 @@ int vtd_frontend_connect(struct vtd_frontend *frontend, const char *path,
 }
 
 /*
+ * Without the lock, for which a thread may wait that remaps an interrupt or translates, while it holds
+ * what the VMM has interrupts delivered or the guest stopped under.
+ */
+static void deliver(struct vtd_frontend *frontend, const struct vtd_engine_output *output)
+{
+        const struct vtd_guest *guest = &frontend->engine.guest;
+
+        vtd_guest_deliver(guest, &output->fault);
+        vtd_guest_deliver(guest, &output->invalidation);
+        if (output->broker_lost && guest->callbacks.broker_lost)
+                guest->callbacks.broker_lost(guest->opaque);
+}
+
+/*
  * Sends @request and waits for its answer.
  * Returns 0 with @reply; VTD_FRONTEND_REFUSED, _LOST, _BUSY.
  */
@@ -228,19 +243,22 @@ static int call(struct vtd_frontend *frontend, struct vtd_request *request, int 
                 struct vtd_reply *reply)
 {
         struct vtd_engine *engine = &frontend->engine;
+        struct vtd_engine_output output;
         int r;
 
         if (!engine->backend || engine->lost)
                 return VTD_FRONTEND_LOST;
         if (engine->outstanding)
                 return VTD_FRONTEND_BUSY;
-        if (vtd_engine_submit(engine, request, fd) != 0)
-                return VTD_FRONTEND_LOST;
-        do
-                r = engine->backend->ops->collect(engine->backend, reply, ANSWER_POLL_MS);
-        while (r == VTD_BACKEND_E_AGAIN);
+        r = vtd_engine_submit(engine, request, fd);
+        if (r == 0)
+                do
+                        r = engine->backend->ops->collect(engine->backend, reply, ANSWER_POLL_MS);
+                while (r == VTD_BACKEND_E_AGAIN);
         if (r != 0) {
                 vtd_engine_lose(engine);
+                output = vtd_engine_take_output(engine);
+                deliver(frontend, &output);
                 return VTD_FRONTEND_LOST;
         }
         if (reply->refused) {
@@ -412,10 +430,13 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
                         uint64_t value)
 {
         struct vtd_engine *engine = &frontend->engine;
+        struct vtd_engine_output output;
 
         vtd_frontend_lock(frontend);
         vtd_engine_trigger(engine, vtd_registers_write(&engine->registers, offset, size, value));
+        output = vtd_engine_take_output(engine);
         vtd_frontend_unlock(frontend);
+        deliver(frontend, &output);
 }
 
 /* Watches, and the VMM of what it has kept of interrupts. */
@@ -430,11 +451,13 @@ static void tell(struct vtd_frontend *frontend, const struct vtd_interrupt_chang
 /*
  * Watches are told without the lock, because whoever is told may wait for a thread that has a fault
  * to record, or have one itself.  That thread may also be what a drain waits for: a caller that tries
- * again at once must not keep it from the lock.
+ * again at once must not keep it from the lock.  Each output was set off by what took from the budget,
+ * or by the last command.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
 {
         struct vtd_interrupt_change change;
+        struct vtd_engine_output output;
         int r;
 
         for (;;) {
@@ -442,10 +465,13 @@ int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget)
                 r = vtd_engine_run(&frontend->engine, &budget);
                 if (r == VTD_ENGINE_E_NEWS)
                         change = vtd_engine_take_change(&frontend->engine);
+                output = vtd_engine_take_output(&frontend->engine);
                 vtd_frontend_unlock(frontend);
-                if (r != VTD_ENGINE_E_NEWS)
+                deliver(frontend, &output);
+                if (r == VTD_ENGINE_E_NEWS)
+                        tell(frontend, &change);
+                else if (r != VTD_ENGINE_E_OUTPUT)
                         break;
-                tell(frontend, &change);
         }
         if (r != VTD_ENGINE_E_DRAINING)
                 return r;

@@ -44,6 +44,14 @@
 #define LOG_RATE  20u
 #define LOG_BURST 100u
 
+/*
+ * Devices opened for one worker, per second and at once.  An open reads sysfs, and the close after it
+ * takes a process; beyond the rate the worker is not listened to for a while.
+ */
+#define OPEN_RATE     20u
+#define OPEN_BURST    64u
+#define OPEN_PAUSE_MS 50u
+
 enum worker_phase {
         WORKER_STARTING, /* START went out */
         WORKER_GREETING, /* READY came */
@@ -78,12 +86,14 @@ struct vtd_worker {
         uint64_t started_ms;
         uint64_t pinged_ms;
         bool pinged;             /* PING is unanswered */
+        bool paused;             /* control_source is the end of a pause */
         bool ended;              /* the process is gone, the VM's descriptors are not */
         const char *kill_reason; /* NULL: not killed by us */
         struct closing closing;
         struct vtd_log log; /* for lines that its VMM or itself can provoke */
         uint64_t log_lost;
         struct vtd_bucket log_lines;
+        struct vtd_bucket opens;
         struct vtd_audit_source source;
 };
 
@@ -344,6 +354,36 @@ static void audit_refused_device(struct vtd_worker *worker, const struct vtd_pol
                             });
 }
 
+static gboolean on_control(gint fd, GIOCondition condition, gpointer opaque);
+
+static void listen_to(struct vtd_worker *worker)
+{
+        worker->control_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->control, G_IO_IN,
+                                                    on_control, worker, NULL);
+}
+
+static gboolean on_pause_over(gpointer opaque)
+{
+        struct vtd_worker *worker = opaque;
+
+        /* What was opened over the rate is paid for now. */
+        if (!vtd_bucket_take(&worker->opens, now_ms()))
+                return G_SOURCE_CONTINUE;
+        worker->paused = false;
+        listen_to(worker);
+        return G_SOURCE_REMOVE;
+}
+
+/* Its records wait in the channel meanwhile, which is bounded. */
+static void pause_listening(struct vtd_worker *worker)
+{
+        if (worker->control_source == 0)
+                return;
+        clear_source(&worker->control_source);
+        worker->control_source = g_timeout_add(OPEN_PAUSE_MS, on_pause_over, worker);
+        worker->paused = true;
+}
+
 static void on_open_device(struct vtd_worker *worker, uint32_t index)
 {
         const struct vtd_policy *policy = &worker->tenant->policy;
@@ -364,6 +404,8 @@ static void on_open_device(struct vtd_worker *worker, uint32_t index)
         else
                 audit_refused_device(worker, device, result, text.text);
         answer_device(worker, index, result, worker->devices[index]);
+        if (!vtd_bucket_take(&worker->opens, now_ms()))
+                pause_listening(worker);
 }
 
 static void on_close_device(struct vtd_worker *worker, uint32_t index)
@@ -446,10 +488,10 @@ static gboolean on_control(gint fd, GIOCondition condition, gpointer opaque)
 
         (void)fd;
         (void)condition;
-        for (int i = 0; i < CONTROL_BATCH; i++)
+        for (int i = 0; i < CONTROL_BATCH && !worker->paused; i++)
                 if (!take_record(worker))
                         break;
-        return worker->control_source != 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+        return worker->control_source != 0 && !worker->paused ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 /* Takes in what the worker has sent; bounded, because it may send faster than this reads. */
@@ -715,6 +757,7 @@ static struct vtd_worker *new_worker(struct vtd_workers *workers, struct vtd_ten
                                        .opaque = worker,
                                        .threshold = workers->config.log->threshold};
         vtd_bucket_init(&worker->log_lines, LOG_RATE, LOG_BURST, now_ms());
+        vtd_bucket_init(&worker->opens, OPEN_RATE, OPEN_BURST, now_ms());
         vtd_audit_source_init(&worker->source, tenant->policy.tenant, tenant->policy.file,
                               worker->vm);
         return worker;
@@ -732,8 +775,7 @@ static void add_worker(struct vtd_workers *workers, struct vtd_worker *worker)
         workers->greeting++;
         worker->tenant->vms++;
         worker->tenant->greeting++;
-        worker->control_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->control, G_IO_IN,
-                                                    on_control, worker, NULL);
+        listen_to(worker);
         worker->exit_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->pidfd, G_IO_IN,
                                                  on_exit_ready, worker, NULL);
 }

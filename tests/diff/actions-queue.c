@@ -199,6 +199,35 @@ void do_command(struct builder *builder)
         use(builder, any_device(builder));
 }
 
+/* Where the two units part for good, so that nothing comes after it: deviations 16, 18 and 25. */
+void do_part(struct builder *builder)
+{
+        const uint64_t abort_mode = 0xc00;
+        const uint64_t wait[2] = {0x25 | UINT64_C(1) << 32, DIFF_STATUS};
+
+        clear_faults(builder);
+        switch (below(builder, 3)) {
+        case 0:
+                put_register(builder, REG_RTADDR, 8, builder->root_table | abort_mode, false);
+                put_command(builder, GCMD_SRTP, 0);
+                use(builder, any_device(builder));
+                break;
+        case 1:
+                put_descriptor(builder, 0x11, 0);
+                kick(builder, false);
+                put_command(builder, 0, GCMD_QIE);
+                break;
+        default:
+                stop_queue(builder);
+                put_register(builder, REG_IQT, 4, 0, true);
+                put_register(builder, REG_IQA, 8, builder->queue, true);
+                put_command(builder, GCMD_QIE, 0);
+                (void)put_words(builder, builder->queue, wait, 2);
+                put_register(builder, REG_IQT, 4, 16, false);
+                break;
+        }
+}
+
 /* Registers that can be written without consequences, and those that cannot be written. */
 void do_sweep(struct builder *builder)
 {

@@ -19,6 +19,15 @@ static uint64_t paging_bit(struct builder *builder)
                                        : below(builder, 64));
 }
 
+/*
+ * Of a pointer to a paging structure: one with which it leads out of the tables' area.  What walks
+ * set there would be found by walks of other tables.
+ */
+static uint64_t pointer_bit(struct builder *builder)
+{
+        return UINT64_C(1) << (20 + below(builder, 28));
+}
+
 void do_map(struct builder *builder)
 {
         unsigned device = any_device(builder);
@@ -117,12 +126,16 @@ void do_break_table(struct builder *builder)
         unsigned device = any_device(builder);
         struct space *space = space_of(builder, device);
         const struct node *node;
+        uint64_t bit;
 
         if (space->type == SPACE_PASSTHROUGH || space->node_count == 0)
                 return;
         node = &space->nodes[below(builder, space->node_count)];
+        bit = paging_bit(builder);
+        if (bit >> 12 != 0 && bit >> 20 == 0)
+                bit = pointer_bit(builder);
         clear_faults(builder);
-        put64(builder, node->parent, once_in(builder, 4) ? 0 : node->value ^ paging_bit(builder));
+        put64(builder, node->parent, once_in(builder, 4) ? 0 : node->value ^ bit);
         put_descriptor(builder, UINT64_C(0x22) | (uint64_t)space->domain_id << 16, 0);
         put_wait(builder);
         use(builder, device);
@@ -181,8 +194,7 @@ static void break_pasid_entry(struct builder *builder, unsigned device)
         else if (once_in(builder, 24)) /* deviation 3 */
                 words[below(builder, 8)] ^= UINT64_C(1) << below(builder, 64);
         else if (once_in(builder, 4))
-                words[space->type == SPACE_FIRST_STAGE ? 2 : 0] ^= UINT64_C(1)
-                                                                   << (12 + below(builder, 36));
+                words[space->type == SPACE_FIRST_STAGE ? 2 : 0] ^= pointer_bit(builder);
         else
                 words[0] ^= UINT64_C(1) << checked[below(builder, choices)];
         (void)put_words(builder, builder->paths[device].pasid_entry, words, 8);

@@ -45,5 +45,6 @@ void do_wrap(struct builder *builder);
 void do_events(struct builder *builder);
 void do_command(struct builder *builder);
 void do_sweep(struct builder *builder);
+void do_part(struct builder *builder);
 
 #endif

@@ -7,10 +7,12 @@
 #include "shared/checked.h"
 #include "tests/diff/builder.h"
 
-#define REG_IQH 0x080u
+#define REG_GSTS 0x01cu
+#define REG_IQH  0x080u
 
 #define FSTS_PFO UINT32_C(0x1)
 #define FSTS_IQE UINT32_C(0x10)
+#define IQA_DW   UINT32_C(0x800)
 #define FAULT_F  UINT32_C(0x80000000)
 
 #define POINTER       UINT64_C(0xfffffffff000)
@@ -197,6 +199,37 @@ static bool other_half_of_root_entry(const struct diff_view *view)
                !(halves[0] & ROOT_RESERVED) && (halves[1] & ROOT_RESERVED);
 }
 
+/* What a copier reads is seen where it writes it, in any later step. */
+static bool is_unseen_read(const struct diff_view *view)
+{
+        const struct diff_step *step = dma_of(view);
+
+        return step && step->kind == DIFF_COPY_IN;
+}
+
+static bool hidden_by_other_half(const struct diff_view *view, bool arrived)
+{
+        uint64_t halves[2];
+
+        (void)arrived;
+        return is_unseen_read(view) && root_entry(view, halves) && (halves[1] & ROOT_RESERVED);
+}
+
+static bool hidden_by_width(const struct diff_view *view, bool arrived)
+{
+        struct way way;
+
+        (void)arrived;
+        return is_unseen_read(view) && find_way(view, &way) && (way.pasid[0] >> 6 & 7) == 1 &&
+               (way.pasid[0] >> 2 & 7) != 2;
+}
+
+/* Faults on the way of the device are not recorded. */
+static bool is_fpd_set(const struct way *way)
+{
+        return ((way->context | way->directory | way->pasid[0]) & 0x2) != 0;
+}
+
 /* Where it is to be ignored. */
 static bool width_of_first_stage(const struct diff_view *view)
 {
@@ -212,7 +245,7 @@ static bool without_snooping(const struct diff_view *view)
 
         return is_about_dma(view) && agrees_with(view, false) && find_way(view, &way) &&
                (way.pasid[0] >> 6 & 7) == 1 && !(way.pasid[1] & PWSNP) &&
-               (dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x90;
+               ((dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x90 || is_fpd_set(&way));
 }
 
 static bool rights_first(const struct diff_view *view)
@@ -225,6 +258,14 @@ static bool rights_first(const struct diff_view *view)
                         if (ours[i] != theirs[j] && are_reasons(view, ours[i], theirs[j]))
                                 return true;
         return false;
+}
+
+static bool hidden_without_snooping(const struct diff_view *view, bool arrived)
+{
+        struct way way;
+
+        return !arrived && find_way(view, &way) && (way.pasid[0] >> 6 & 7) == 1 &&
+               !(way.pasid[1] & PWSNP) && is_fpd_set(&way);
 }
 
 static bool absent_pasid_entry(const struct diff_view *view)
@@ -254,6 +295,13 @@ static bool has_unchecked_bits(const struct diff_view *view)
         for (unsigned i = 0; i < VTD_ARRAY_SIZE(way.pasid); i++)
                 found |= (way.pasid[i] & reserved[i]) != 0;
         return found;
+}
+
+static bool hidden_by_unchecked_bits(const struct diff_view *view, bool arrived)
+{
+        struct way way;
+
+        return !arrived && has_unchecked_bits(view) && find_way(view, &way) && is_fpd_set(&way);
 }
 
 static bool unchecked_reserved_bits(const struct diff_view *view)
@@ -358,6 +406,31 @@ static bool large_first_stage_mask(const struct diff_view *view)
                (words[1] & 0x3f) > 18;
 }
 
+static bool narrow_queue_in_scalable_mode(const struct diff_view *view)
+{
+        return view->matter == DIFF_REGISTER && view->where == REG_FSTS &&
+               (view->ours & ~view->theirs & FSTS_IQE) && (latched_root(view) >> 10 & 3) == 1 &&
+               !(dword(view->their_page, REG_IQA) & IQA_DW);
+}
+
+/* The last descriptor before it was no wait. */
+static bool queue_not_disabled(const struct diff_view *view)
+{
+        const struct diff_step *step = &view->program->steps[view->step];
+
+        return view->matter == DIFF_REGISTER && view->where == REG_GSTS &&
+               (view->ours ^ view->theirs) == GCMD_QIE && (view->theirs & GCMD_QIE) &&
+               step->kind == DIFF_WRITE && step->address == REG_GCMD &&
+               !(step->words[0] & GCMD_QIE);
+}
+
+static bool abort_mode_is_scalable(const struct diff_view *view)
+{
+        return is_about_dma(view) && agrees_with(view, false) &&
+               (latched_root(view) >> 10 & 3) == 3 &&
+               (dword(view->our_page, REG_FRCD + 12) & 0xff) == 0x30;
+}
+
 static bool wait_without_effect(const struct diff_view *view)
 {
         uint64_t words[2];
@@ -450,63 +523,71 @@ static bool accessed_before_fault(const struct diff_view *view)
 const struct diff_deviation diff_deviations[] = {
         {"1", DIFF_TRANSLATED,
          "faults of root, context and second-stage entries carry the reasons of legacy mode",
-         legacy_reasons},
+         legacy_reasons, NULL},
         {"2", DIFF_SUPPRESSED,
          "both halves of a root entry are checked for reserved bits, whichever is used",
-         other_half_of_root_entry},
-        {"2, 5", DIFF_SUPPRESSED, "... so no accessed and dirty bits are set", accessed_alone},
+         other_half_of_root_entry, hidden_by_other_half},
+        {"2, 5", DIFF_SUPPRESSED, "... so no accessed and dirty bits are set", accessed_alone,
+         NULL},
         {"3", DIFF_PARTED,
          "reserved bits of PASID directory and PASID-table entries, and PRE, PASIDE and DTE of "
          "context entries, are not checked",
-         unchecked_reserved_bits},
+         unchecked_reserved_bits, hidden_by_unchecked_bits},
         {"3", DIFF_SUPPRESSED, "... and what comes next is another fault",
-         unchecked_reserved_bits_then},
+         unchecked_reserved_bits_then, NULL},
         {"4", DIFF_TRANSLATED,
          "the type in a PASID-table entry is judged before its presence: 5Bh for 59h",
-         absent_pasid_entry},
+         absent_pasid_entry, NULL},
         {"5", DIFF_SUPPRESSED,
          "the canonical range of first-stage translation follows AW, which is of the second stage",
-         width_of_first_stage},
+         width_of_first_stage, hidden_by_width},
         {"6", DIFF_PARTED,
          "accessed and dirty bits are set without PWSNP in the PASID-table entry too: never 90h",
-         without_snooping},
+         without_snooping, hidden_without_snooping},
         {"6", DIFF_SUPPRESSED,
          "rights are judged at each level, before reserved bits and what lies below: 81h or 85h, "
          "and 05h or 06h, for the reason of an entry there",
-         rights_first},
-        {"6", DIFF_PERMITTED, "... where accessed bits are not set any more",
-         accessed_before_fault},
+         rights_first, NULL},
+        {"6", DIFF_PERMITTED, "... where accessed bits are not set any more", accessed_before_fault,
+         NULL},
         {"13", DIFF_SUPPRESSED, "the queue does not resume when IQE is cleared",
-         queue_stays_stopped},
-        {"14", DIFF_SUPPRESSED, "a wait that asks for nothing is an error", wait_without_effect},
+         queue_stays_stopped, NULL},
+        {"14", DIFF_SUPPRESSED, "a wait that asks for nothing is an error", wait_without_effect,
+         NULL},
         {"15", DIFF_SUPPRESSED,
          "PASID-based IOTLB invalidation with an address mask above MAMV is an error",
-         large_first_stage_mask},
+         large_first_stage_mask, NULL},
+        {"16", DIFF_PARTED, "descriptors of 128 bits are accepted in scalable mode",
+         narrow_queue_in_scalable_mode, NULL},
+        {"18", DIFF_PARTED, "the queue is disabled after a wait only", queue_not_disabled, NULL},
         {"20", DIFF_SUPPRESSED,
          "a page that reaches into the interrupt range is blocked as a whole",
-         page_in_interrupt_range},
+         page_in_interrupt_range, NULL},
+        {"25", DIFF_PARTED, "the reserved table mode 11b is taken for scalable mode",
+         abort_mode_is_scalable, NULL},
         {"27", DIFF_SUPPRESSED, "a tail that is refused for its bit 4 is still read back from IQT",
-         misaligned_tail_kept},
+         misaligned_tail_kept, NULL},
         {"29", DIFF_SUPPRESSED,
          "page group responses are an error while page requests are not offered",
-         page_response_unknown},
+         page_response_unknown, NULL},
         {"30", DIFF_SUPPRESSED,
          "of a leaf with its accessed bit the dirty bit is not set, and the other way around",
-         accessed_or_dirty},
+         accessed_or_dirty, NULL},
         {"33", DIFF_SUPPRESSED,
          "FPD of a PASID directory or PASID-table entry does not suppress that entry's own faults",
-         suppression_by_bad_entry},
-        {"34", DIFF_PARTED, "second-stage leaves may have SNP without snoop control", snoop_bit},
+         suppression_by_bad_entry, NULL},
+        {"34", DIFF_PARTED, "second-stage leaves may have SNP without snoop control", snoop_bit,
+         NULL},
         {"35", DIFF_SUPPRESSED,
          "a write to a page that was cached by a read as read-only is blocked without a fault",
-         write_after_read},
-        {"36", DIFF_SUPPRESSED, "pass-through has no limit of addresses", beyond_passthrough},
+         write_after_read, NULL},
+        {"36", DIFF_SUPPRESSED, "pass-through has no limit of addresses", beyond_passthrough, NULL},
         {"37", DIFF_SUPPRESSED,
          "FPD does not suppress the fault of a context entry's reserved bits",
-         reserved_context_bits_reported},
+         reserved_context_bits_reported, NULL},
         {"-", DIFF_PERMITTED,
          "faults of a device that has a record are collapsed into it, without PFO",
-         collapsed_faults},
+         collapsed_faults, NULL},
 };
 
 const size_t diff_deviation_count = VTD_ARRAY_SIZE(diff_deviations);
@@ -515,6 +596,14 @@ size_t diff_explain(const struct diff_view *view)
 {
         for (size_t i = 0; i < diff_deviation_count; i++)
                 if (diff_deviations[i].explains(view))
+                        return i;
+        return diff_deviation_count;
+}
+
+size_t diff_hidden(const struct diff_view *view, bool arrived)
+{
+        for (size_t i = 0; i < diff_deviation_count; i++)
+                if (diff_deviations[i].hides && diff_deviations[i].hides(view, arrived))
                         return i;
         return diff_deviation_count;
 }

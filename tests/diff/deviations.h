@@ -45,6 +45,11 @@ struct diff_deviation {
         enum diff_verdict verdict;
         const char *what;
         bool (*explains)(const struct diff_view *view);
+        /*
+         * After a DMA step, of which @view tells nothing else: data went another way on one side, and
+         * nothing need show it.  @arrived: on our side, all of it.  May be NULL.
+         */
+        bool (*hides)(const struct diff_view *view, bool arrived);
 };
 
 extern const struct diff_deviation diff_deviations[];
@@ -52,6 +57,9 @@ extern const size_t diff_deviation_count;
 
 /* The index of the first row that explains @view, or diff_deviation_count. */
 size_t diff_explain(const struct diff_view *view);
+
+/* The same of the first row that hides something; the program is at its end then. */
+size_t diff_hidden(const struct diff_view *view, bool arrived);
 
 /* Bits of the register dword at @offset that are never compared in @setup. */
 uint32_t diff_excluded(enum diff_setup setup, unsigned offset);

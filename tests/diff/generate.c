@@ -156,4 +156,7 @@ void diff_generate(struct diff_program *program, enum diff_setup setup, uint64_t
                 builder.group++;
                 act(&builder);
         }
+        builder.group++;
+        if (once_in(&builder, 32))
+                do_part(&builder);
 }

@@ -10,7 +10,8 @@
  *                  found
  *
  * Output is TAP.  Exit status 0 when there was no unexplained difference, less than 1% of the
- * comparisons were suppressed, and at least half of the programs completed a DMA.
+ * comparisons were suppressed, and at least half of the programs completed a DMA; the last two are
+ * judged of 100 programs or more.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -156,6 +157,9 @@ static void print_tally(const struct diff_tally *tally, uint64_t elapsed)
         }
 }
 
+/* Fewer programs say nothing of how many are suppressed or complete a DMA. */
+#define PROGRAMS_JUDGED 100u
+
 /* After so many differences there is enough to look at. */
 #define DIFFERENCES_MAX 8
 
@@ -167,7 +171,6 @@ static int compare(const struct options *options)
         int differences = 0, r;
         bool passed;
 
-        printf("1..3\n");
         r = make_pairs(pairs, options->oracle);
         if (r != 0)
                 return 1;
@@ -181,10 +184,13 @@ static int compare(const struct options *options)
                                         : elapsed < options->seconds * 1000));
         print_tally(&tally, elapsed);
         passed = point(1, r >= 0 && differences == 0, "no unexplained difference");
-        passed &= point(2, tally.suppressed * 100 < tally.compared,
-                        "less than 1% of the comparisons were suppressed");
-        passed &= point(3, tally.with_dma * 2 >= tally.programs,
-                        "at least half of the programs completed a DMA");
+        if (tally.programs >= PROGRAMS_JUDGED) {
+                passed &= point(2, tally.suppressed * 100 < tally.compared,
+                                "less than 1% of the comparisons were suppressed");
+                passed &= point(3, tally.with_dma * 2 >= tally.programs,
+                                "at least half of the programs completed a DMA");
+        }
+        printf("1..%d\n", tally.programs >= PROGRAMS_JUDGED ? 3 : 1);
         return free_pairs(pairs, passed ? 0 : 1);
 }
 

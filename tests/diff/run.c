@@ -27,24 +27,29 @@ struct run {
         uint8_t our_page[DIFF_PAGE_SIZE], their_page[DIFF_PAGE_SIZE];
 };
 
-/* Judges one pair of values of a comparison.  Returns 0 or DIFF_E_DIFFERENT. */
-static int judge(struct run *run, enum diff_matter matter, uint64_t where, uint64_t ours,
-                 uint64_t theirs)
+static struct diff_view view_of(const struct run *run)
 {
-        const struct diff_view view = {
+        return (struct diff_view){
                 .program = run->program,
                 .step = run->step,
-                .matter = matter,
-                .where = where,
-                .ours = ours,
-                .theirs = theirs,
                 .our_page = run->our_page,
                 .their_page = run->their_page,
                 .faulted = unit_faults(run->pair->unit) > 0,
                 .suppressed = run->dma_suppressed,
         };
+}
+
+/* Judges one pair of values of a comparison.  Returns 0 or DIFF_E_DIFFERENT. */
+static int judge(struct run *run, enum diff_matter matter, uint64_t where, uint64_t ours,
+                 uint64_t theirs)
+{
+        struct diff_view view = view_of(run);
         size_t row;
 
+        view.matter = matter;
+        view.where = where;
+        view.ours = ours;
+        view.theirs = theirs;
         if (ours == theirs || run->parted)
                 return 0;
         row = diff_explain(&view);
@@ -65,6 +70,19 @@ static int judge(struct run *run, enum diff_matter matter, uint64_t where, uint6
         if (diff_deviations[row].verdict == DIFF_PARTED)
                 run->parted = true;
         return 0;
+}
+
+/* Ends the program if the last DMA may have left a difference that is seen much later. */
+static void part_if_hidden(struct run *run, bool arrived)
+{
+        const struct diff_view view = view_of(run);
+        size_t row = diff_hidden(&view, arrived);
+
+        if (row == diff_deviation_count)
+                return;
+        run->used |= UINT64_C(1) << row;
+        run->suppressed = true;
+        run->parted = true;
 }
 
 /* The end of a comparison. */
@@ -208,6 +226,8 @@ static int compare_dma(struct run *run, const struct diff_step *step,
                 r = compare_stale(run, step);
         for (unsigned i = 0; i < n && r == 0 && step->kind != DIFF_COPY_IN && !step->stale; i++)
                 r = compare_piece(run, &pieces[i]);
+        if (r == 0)
+                part_if_hidden(run, ours->completed);
         count(run);
         return r;
 }

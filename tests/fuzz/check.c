@@ -288,7 +288,8 @@ static const struct descriptor_shape {
         [9] = {{0x000ffffffffff01f, 0xffc}, true, true, 0xf},
 };
 
-bool fuzz_is_valid_descriptor(const uint64_t *words, bool wide, unsigned table_mode)
+bool fuzz_is_valid_descriptor(const struct vtd_frontend_config *config, const uint64_t *words,
+                              bool wide, unsigned table_mode)
 {
         unsigned type = words[0] & 0xf, granularity = words[0] >> 4 & 3;
         const struct descriptor_shape *shape;
@@ -304,6 +305,10 @@ bool fuzz_is_valid_descriptor(const uint64_t *words, bool wide, unsigned table_m
         if (wide && !shape->free_upper_half && (words[2] | words[3]) != 0)
                 return false;
         if (type == 2 && granularity == 3 && (words[1] & 0x3f) > 18)
+                return false;
+        /* MHMV: without remapping nothing is offered that it could be about. */
+        if (type == 4 && config->interrupt_remapping && (words[0] & 0x10) &&
+            (words[0] >> 27 & 0x1f) > 15)
                 return false;
         return shape->granularities >> granularity & 1;
 }

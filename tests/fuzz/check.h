@@ -20,7 +20,8 @@ void fuzz_check_write(const struct fuzz_unit *fuzz, uint64_t offset, unsigned si
 /* Bindings: bounded, no two alike, and none of which the broker holds something else. */
 void fuzz_check_bindings(const struct fuzz_unit *fuzz);
 
-/* True when the queue's head may pass the descriptor @words under @table_mode. */
-bool fuzz_is_valid_descriptor(const uint64_t *words, bool wide, unsigned table_mode);
+/* True when the queue's head may pass the descriptor @words under @table_mode, as far as it says. */
+bool fuzz_is_valid_descriptor(const struct vtd_frontend_config *config, const uint64_t *words,
+                              bool wide, unsigned table_mode);
 
 #endif

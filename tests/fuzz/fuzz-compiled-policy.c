@@ -27,6 +27,19 @@ static void replace(struct vtd_policy *policy, const uint8_t *data, size_t size)
         policy->checksum = vtd_policy_checksum(policy);
 }
 
+/* What vtd-brokerd relies on before it starts a worker. */
+static void judge(const struct vtd_policy *policy)
+{
+        FUZZ_REQUIRE(memchr(policy->label, '\0', sizeof(policy->label)));
+        FUZZ_REQUIRE((policy->label[0] == '\0') == (policy->label_line == 0));
+        FUZZ_REQUIRE(policy->vms >= 1);
+        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
+                const struct vtd_policy_limit *total = vtd_policy_total_of(policy, i);
+
+                FUZZ_REQUIRE(!total || total->value >= policy->limits[i].value);
+        }
+}
+
 static void serve(const struct vtd_policy *policy)
 {
         struct fixture *fixture = fixture_new();
@@ -50,7 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         FUZZ_REQUIRE(vtd_policy_compile(&policy, "fuzz.policy", text, sizeof(text) - 1, NULL) == 0);
         replace(&policy, data, size);
-        if (vtd_policy_verify(&policy, NULL) == 0)
-                serve(&policy);
+        if (vtd_policy_verify(&policy, NULL) != 0)
+                return 0;
+        judge(&policy);
+        serve(&policy);
         return 0;
 }

@@ -147,6 +147,13 @@ static bool has_failed(const struct session *session)
                supervisor->greeted_result != 0;
 }
 
+/* What cannot be written may be left out where the policy says so; all else must be as it should be. */
+static bool may_be_mapped(enum file file, uint32_t read_only)
+{
+        return file == FILE_SEALED || (read_only == VTD_POLICY_READ_ONLY_SKIP &&
+                                       (file == FILE_NOT_WRITABLE || file == FILE_READ_ONLY));
+}
+
 static void request(struct session *session, const struct fuzz_step *step)
 {
         struct vtd_request made = make_request(session, step);
@@ -154,13 +161,14 @@ static void request(struct session *session, const struct fuzz_step *step)
         bool greeted = fixture->vm->phase != VTD_VM_NEW;
         uint8_t record[VTD_FRAME_SIZE_MAX];
         size_t length;
+        enum file file = step->a < 0xc0 ? FILE_SEALED : (step->a >> 1) % FILE_COUNT;
         int r, fd = -1;
 
         /* What no client can encode is not a request; raw() sends such bytes. */
         if (vtd_codec_encode_request(&made, record, &length) != 0)
                 return;
         if (made.type == VTD_REQUEST_MAP_MEMORY)
-                fd = session->files[step->a < 0xc0 ? FILE_SEALED : (step->a >> 1) % FILE_COUNT];
+                fd = session->files[file];
         fixture->host->n_calls = 0;
         r = fixture_call(fixture, &made, fd);
         if (greeted == (made.type == VTD_REQUEST_HELLO))
@@ -172,8 +180,11 @@ static void request(struct session *session, const struct fuzz_step *step)
                 fixture_check_books(fixture, r == VTD_VM_E_FATAL);
         FUZZ_REQUIRE(!fixture->host->misuse);
         session->over = r != 0;
-        if (r == 0 && !fixture->reply.refused)
-                remember(session, &made, step);
+        if (r != 0 || fixture->reply.refused)
+                return;
+        if (fd >= 0)
+                FUZZ_REQUIRE(may_be_mapped(file, fixture->policy.read_only));
+        remember(session, &made, step);
 }
 
 /* The step's own bytes as a record, with or without a header that fits. */

@@ -35,6 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 FUZZ_REQUIRE(frame.flags == 0);
                 FUZZ_REQUIRE(vtd_request_kind(request.type)->fd_count == (data[0] & 3));
                 FUZZ_REQUIRE(vtd_wire_valid_request(&request));
+                if (request.type == VTD_REQUEST_INVALIDATE)
+                        FUZZ_REQUIRE(request.invalidate.count >= 1 &&
+                                     request.invalidate.count <= VTD_LIMIT_INVALIDATE_ENTRIES);
                 if (is_built(request.type)) {
                         FUZZ_REQUIRE(vtd_codec_encode_request(&request, record, &length) == 0);
                         FUZZ_REQUIRE(length == size - 1);

@@ -276,11 +276,11 @@ static void queue(struct fuzz_unit *fuzz, uint64_t first, uint64_t second)
 }
 
 /*
- * Has the PASID cache invalidated and of the IOTLB what @request is translated by: as little as there
- * is a descriptor for, or all of it.
+ * Queues an invalidation of what @request is translated by in the IOTLB: as little as there is a
+ * descriptor for, or all of it.
  */
-static bool invalidate(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
-                       bool all, unsigned mask)
+static void queue_iotlb(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
+                        bool all, unsigned mask)
 {
         uint64_t entry[8], domain, address = request->address & ~UINT64_C(0xfff);
         unsigned type = 0;
@@ -288,8 +288,6 @@ static bool invalidate(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_req
         if (fuzz_find_entry(fuzz, request->rid, request->with_pasid, request->pasid, entry))
                 type = entry[0] >> 6 & 7;
         domain = type != 0 ? (entry[1] & 0xffff) << 16 : 0;
-        queue(fuzz, 0x11, 0);
-        queue(fuzz, 0x37, 0);
         if (all || type == 0)
                 queue(fuzz, 0x12, 0);
         else if (type == 2)
@@ -298,9 +296,43 @@ static bool invalidate(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_req
                 queue(fuzz, 0x36 | domain | (uint64_t)request->pasid << 32, address | mask % 53u);
         else
                 queue(fuzz, 0x22 | domain, 0);
-        queue(fuzz, 0x45, 0);
+}
+
+/* Waits, with a status or without, for what was queued; false when it does not come to that. */
+static bool await(struct fuzz_unit *fuzz, bool status)
+{
+        queue(fuzz, status ? 0x25 : 0x45, status ? FUZZ_STATUS : 0);
         fuzz_write(fuzz, VTD_REG_IQT, 4, fuzz->tail);
         return settle(fuzz) && fuzz->tail == vtd_frontend_read(fuzz->unit, VTD_REG_IQH, 4);
+}
+
+/* Over accesses that are under way the wait does not complete. */
+static void step_invalidate(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        struct vtd_frontend_dma_request request = request_of(step);
+
+        if (fuzz->unit->engine.queue.descriptor_size != 32)
+                return;
+        if (step->b & 0x20)
+                queue(fuzz, 0x37, 0);
+        queue_iotlb(fuzz, &request, step->b & 0x40, step->b >> 8 & 63);
+        (void)await(fuzz, true);
+}
+
+/* Back ends that kept the page of @request forget it, if no more, when it is invalidated alone. */
+static void check_page_forgotten(struct fuzz_unit *fuzz,
+                                 const struct vtd_frontend_dma_request *request)
+{
+        queue_iotlb(fuzz, request, false, 0);
+        if (!await(fuzz, false))
+                return;
+        for (size_t i = 0; i < FUZZ_WATCHES; i++) {
+                const struct fuzz_watch *watch = &fuzz->watches[i];
+
+                for (size_t j = 0; is_watched(watch, request) && j < watch->count; j++)
+                        FUZZ_REQUIRE(request->address - watch->kept[j].address >=
+                                     watch->kept[j].size);
+        }
 }
 
 /* The other byte at @offset of the block goes by the tables where the block says, with its rights. */
@@ -318,37 +350,102 @@ static void check_block(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_re
         FUZZ_REQUIRE(gpa == block->translated + offset);
 }
 
+/* What is to be invalidated before a translation is judged. */
+struct invalidation {
+        bool entries; /* contexts and PASID-table entries too, of which nobody may keep anything then */
+        bool all; /* the whole IOTLB, or else 2^mask pages where there is a descriptor for that */
+        unsigned mask;
+        uint64_t other; /* the byte of the block that is judged besides */
+};
+
+static void compare(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
+                    uint64_t other)
+{
+        bool on = vtd_frontend_read(fuzz->unit, VTD_REG_GSTS, 4) & VTD_GCMD_TE;
+        struct vtd_frontend_dma_translation result;
+        uint64_t gpa = 0;
+        bool expected = fuzz_expect_translation(fuzz, request, &gpa);
+        int r = translate(fuzz, fuzz_begin_access(fuzz, 0), request, &result);
+
+        fuzz_end_access(fuzz, 0);
+        if (!on) {
+                FUZZ_REQUIRE(r != 0 || result.translated == result.address);
+                return;
+        }
+        FUZZ_REQUIRE(expected == (r == 0));
+        if (r != 0)
+                return;
+        FUZZ_REQUIRE(result.translated + (request->address - result.address) == gpa);
+        check_block(fuzz, request, &result, other);
+        check_page_forgotten(fuzz, request);
+}
+
 /* After an invalidation, what was there before has no say. */
+static bool translate_anew(struct fuzz_unit *fuzz, const struct vtd_frontend_dma_request *request,
+                           const struct invalidation *invalidation)
+{
+        if (!rest(fuzz))
+                return false;
+        if (invalidation->entries) {
+                queue(fuzz, 0x11, 0);
+                queue(fuzz, 0x37, 0);
+        }
+        queue_iotlb(fuzz, request, invalidation->all, invalidation->mask);
+        if (!await(fuzz, false))
+                return false;
+        if (invalidation->entries)
+                check_forgotten(fuzz);
+        compare(fuzz, request, invalidation->other);
+        return true;
+}
+
 static void step_translate_anew(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 {
         struct vtd_frontend_dma_request request = request_of(step);
-        struct vtd_frontend_dma_translation result;
-        uint64_t gpa = 0;
-        bool on, expected;
-        int r;
+        const struct invalidation invalidation = {
+                .entries = true,
+                .all = step->b & 0x20,
+                .mask = step->b >> 8 & 63,
+                .other = step->d >> 17 ^ step->d << 9,
+        };
 
-        if (!rest(fuzz) || !invalidate(fuzz, &request, step->b & 0x20, step->b >> 8 & 63))
+        (void)translate_anew(fuzz, &request, &invalidation);
+}
+
+/*
+ * A page is mapped, used, mapped elsewhere and invalidated alone, while a back end keeps it: device
+ * a, address d, and the rest as put_all() has it.
+ */
+static void step_remap(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        struct vtd_frontend_dma_request request = {
+                .rid = fuzz_rid(step->a),
+                .with_pasid = true,
+                .pasid = step->c & 0x1ff,
+                .access = VTD_FRONTEND_DMA_READ,
+                .address = step->d,
+                .size = 1,
+        };
+        const struct invalidation first = {.entries = true, .all = true};
+        const struct invalidation second = {.mask = 0, .other = step->d << 9};
+        struct fuzz_step watch = {.a = step->a, .b = 1, .c = request.pasid}, moved = *step;
+
+        moved.c ^= 0x3f000000;
+        if (!fuzz->watches[0].used)
+                step_watch(fuzz, &watch);
+        put_all(fuzz, step);
+        if (!translate_anew(fuzz, &request, &first))
                 return;
-        check_forgotten(fuzz);
-        on = vtd_frontend_read(fuzz->unit, VTD_REG_GSTS, 4) & VTD_GCMD_TE;
-        expected = fuzz_expect_translation(fuzz, &request, &gpa);
-        r = translate(fuzz, fuzz_begin_access(fuzz, 0), &request, &result);
-        if (!on) {
-                FUZZ_REQUIRE(r != 0 || result.translated == result.address);
-        } else if (r == 0) {
-                FUZZ_REQUIRE(expected);
-                FUZZ_REQUIRE(result.translated + (request.address - result.address) == gpa);
-                check_block(fuzz, &request, &result, step->d >> 17 ^ step->d << 9);
-        } else {
-                FUZZ_REQUIRE(!expected);
-        }
-        fuzz_end_access(fuzz, 0);
+        put_all(fuzz, &moved);
+        (void)translate_anew(fuzz, &request, &second);
 }
 
 static const fuzz_operation operations[] = {
         put_all,
         put_all,
         step_watch,
+        step_invalidate,
+        step_remap,
         fuzz_step_entry,
         put_first_stage,
         put_first_stage,

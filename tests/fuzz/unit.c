@@ -137,9 +137,46 @@ static bool is_drained(const struct fuzz_unit *fuzz)
         return true;
 }
 
+/* By the architecture, the entries that an interrupt-entry-cache descriptor names. */
+static void add_interrupts(struct fuzz_unit *fuzz)
+{
+        uint32_t count = UINT32_C(1) << (fuzz->words[0] >> 27 & 0xf);
+        struct fuzz_interrupts new = {.first = 0, .count = 65536};
+
+        if ((fuzz->words[0] & 0xf) != VTD_DESCRIPTOR_INTERRUPT_ENTRY_CACHE ||
+            !fuzz->interrupts_watched || !fuzz->config.interrupt_remapping)
+                return;
+        if (fuzz->words[0] & 0x10)
+                new = (struct fuzz_interrupts){
+                        .first = (fuzz->words[0] >> 32 & 0xffff) / count * count, .count = count};
+        if (fuzz->interrupts_count < FUZZ_DEMANDS_MAX)
+                fuzz->interrupts[fuzz->interrupts_count++] = new;
+}
+
+static bool is_valid(const struct fuzz_unit *fuzz)
+{
+        const struct vtd_engine *engine = &fuzz->unit->engine;
+
+        return fuzz_is_valid_descriptor(&fuzz->config, fuzz->words,
+                                        engine->queue.descriptor_size == 32,
+                                        VTD_RTADDR_TTM(engine->root));
+}
+
+/* A wait descriptor is refused also for where its status is to go. */
+static void check_refusal(struct fuzz_unit *fuzz)
+{
+        uint32_t error = get32(fuzz, VTD_REG_IQERCD);
+
+        if (!(get32(fuzz, VTD_REG_FSTS) & VTD_FSTS_IQE) ||
+            (error != VTD_QUEUE_ERROR_TYPE && error != VTD_QUEUE_ERROR_RESERVED))
+                return;
+        FUZZ_REQUIRE(!fuzz->valid || (fuzz->words[0] & 0x2f) == 0x25);
+        fuzz->fetched = false;
+}
+
 /*
  * What was read from the head of the queue was a descriptor if the unit holds one now, or has
- * completed one since.  Called whenever the unit comes out, so that there is one at most.
+ * completed or refused one since.  Called whenever the unit comes out, so that there is one at most.
  */
 static void catch_up(void *opaque)
 {
@@ -151,13 +188,34 @@ static void catch_up(void *opaque)
         drop_moot_demands(fuzz);
         FUZZ_REQUIRE(completed <= 1);
         fuzz->descriptors = engine->stats.descriptors;
-        if (!fuzz->fetched || (!taken && completed == 0))
+        if (!fuzz->fetched)
                 return;
+        if (!taken && completed == 0) {
+                check_refusal(fuzz);
+                return;
+        }
         fuzz->fetched = false;
-        FUZZ_REQUIRE(fuzz_is_valid_descriptor(fuzz->words, engine->queue.descriptor_size == 32,
-                                              VTD_RTADDR_TTM(engine->root)));
+        FUZZ_REQUIRE(fuzz->valid);
         fuzz->invalidations += is_invalidation(fuzz->words);
         add_demands(fuzz);
+        add_interrupts(fuzz);
+}
+
+void fuzz_interrupts_changed(void *opaque, uint32_t first, uint32_t count)
+{
+        struct fuzz_unit *fuzz = opaque;
+        size_t i = 0;
+
+        FUZZ_REQUIRE(!fuzz->translating && count > 0 && vtd_range_within(first, count, 65536));
+        catch_up(fuzz);
+        while (i < fuzz->interrupts_count) {
+                const struct fuzz_interrupts *wanted = &fuzz->interrupts[i];
+
+                if (vtd_range_contains(first, count, wanted->first, wanted->count))
+                        fuzz->interrupts[i] = fuzz->interrupts[--fuzz->interrupts_count];
+                else
+                        i++;
+        }
 }
 
 static bool is_met(const struct fuzz_demand *wanted, const struct vtd_invalidate_request *done)
@@ -219,6 +277,7 @@ static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
                 memset(fuzz->words, 0, sizeof(fuzz->words));
                 memcpy(fuzz->words, data, size);
                 fuzz->fetched = true;
+                fuzz->valid = is_valid(fuzz);
         }
         store_between_reads(fuzz);
         return 0;
@@ -251,7 +310,7 @@ static int write_memory(void *opaque, uint64_t gpa, const void *data, size_t siz
         FUZZ_REQUIRE(size == 4 && gpa % 4 == 0);
         FUZZ_REQUIRE(is_drained(fuzz));
         FUZZ_REQUIRE(!fuzz->told_lost && !fuzz->broker->unanswered);
-        FUZZ_REQUIRE(fuzz->demands_count == 0);
+        FUZZ_REQUIRE(fuzz->demands_count == 0 && fuzz->interrupts_count == 0);
         FUZZ_REQUIRE((fuzz->words[0] & 0xe2f) == 0x25 && (fuzz->words[1] & ~UINT64_C(3)) == gpa);
         memcpy(&value, data, sizeof(value));
         FUZZ_REQUIRE(value == fuzz->words[0] >> 32);
@@ -304,7 +363,7 @@ void fuzz_write(struct fuzz_unit *fuzz, uint64_t offset, unsigned size, uint64_t
 void fuzz_command(struct fuzz_unit *fuzz, uint32_t set, uint32_t clear)
 {
         fuzz->command &= ~clear;
-        fuzz->command |= set & (VTD_GCMD_TE | VTD_GCMD_QIE);
+        fuzz->command |= set & (VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_IRE | VTD_GCMD_CFI);
         fuzz_write(fuzz, VTD_REG_GCMD, 4, fuzz->command | set);
 }
 
@@ -326,7 +385,7 @@ int fuzz_run(struct fuzz_unit *fuzz, unsigned budget)
         FUZZ_REQUIRE(fuzz->broker->invalidates - invalidates <=
                      ((size_t)budget + 1) * (FUZZ_ATTACHMENTS + 1));
         if (r == VTD_FRONTEND_IDLE || (get32(fuzz, VTD_REG_FSTS) & ~status & VTD_FSTS_IQE))
-                FUZZ_REQUIRE(fuzz->demands_count == 0);
+                FUZZ_REQUIRE(fuzz->demands_count == 0 && fuzz->interrupts_count == 0);
         return r;
 }
 

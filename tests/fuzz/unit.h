@@ -58,6 +58,11 @@ struct fuzz_demand {
         bool leaf;
 };
 
+/* Entries of the interrupt remapping table. */
+struct fuzz_interrupts {
+        uint32_t first, count;
+};
+
 /* An access of an emulated device that is under way. */
 struct fuzz_access {
         bool open;
@@ -85,7 +90,7 @@ struct fuzz_unit {
         struct fuzz_store stores[FUZZ_STORES_MAX];
 
         /* What was read last from where the queue's head stands, until it is known what it was. */
-        bool fetched;
+        bool fetched, valid;
         uint64_t words[4];
         uint64_t descriptors; /* completed, as last seen */
         size_t demands_count;
@@ -95,6 +100,10 @@ struct fuzz_unit {
         uint64_t invalidations; /* descriptors that invalidate something, so far */
         bool translating;
         struct fuzz_watch watches[FUZZ_WATCHES];
+        bool interrupts_watched;
+        size_t interrupts_count; /* entries that the VMM is to be told of */
+        struct fuzz_interrupts interrupts[FUZZ_DEMANDS_MAX];
+
         uint8_t state[4096]; /* of the unit, as it was saved and then changed; state_size 0: none */
         size_t state_size;
 
@@ -119,6 +128,9 @@ void fuzz_unit_play(const uint8_t *data, size_t size,
 struct fuzz_access *fuzz_begin_access(struct fuzz_unit *fuzz, unsigned index);
 void fuzz_end_access(struct fuzz_unit *fuzz, unsigned index);
 void fuzz_end_accesses(struct fuzz_unit *fuzz);
+
+/* For vtd_frontend_watch_interrupts(), with the unit as its opaque. */
+void fuzz_interrupts_changed(void *opaque, uint32_t first, uint32_t count);
 
 /* Requester id number @index, which wraps: on two buses, in both halves of the first. */
 uint16_t fuzz_rid(unsigned index);

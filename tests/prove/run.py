@@ -9,10 +9,12 @@ seeds the faults that proofs.py lists, one at a time, and each must be refuted b
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 
-from proofs import FAULTS, PROOFS
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+from proofs import FAULTS, PROOFS  # pylint: disable=wrong-import-position
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = os.path.join(ROOT, "build", "prove")
@@ -39,11 +41,16 @@ def program(checker, name):
             f"{private}:{library}", os.path.join(checker, "usr", "bin", name)]
 
 
+def generate(source, target):
+    """Generates the codec's descriptors from the schema in @source."""
+    os.makedirs(target, exist_ok=True)
+    subprocess.run(["protoc-c", f"--proto_path={source}", f"--c_out={target}",
+                    os.path.join(source, "vtd-broker.proto")], check=True)
+
+
 def prepare(checker):
-    """Generates the codec's headers, and what cbmc calls as its other solver."""
-    os.makedirs(os.path.join(WORK, "protos"), exist_ok=True)
-    subprocess.run(["protoc-c", f"--proto_path={ROOT}/protos", f"--c_out={WORK}/protos",
-                    f"{ROOT}/protos/vtd-broker.proto"], check=True)
+    """Generates what the harnesses include, and what cbmc calls as its other solver."""
+    generate(os.path.join(ROOT, "protos"), os.path.join(WORK, "protos"))
     solver = os.path.join(WORK, "solver")
     with open(solver, "w", encoding="utf-8") as file:
         command = " ".join(f"'{word}'" for word in program(checker, "cadical"))
@@ -99,27 +106,26 @@ def prove(checker, harness):
 
 
 def seed(fault):
-    """Writes the faulty file; the folder that goes in front of the others."""
+    """Writes the faulty file into SEEDED, which goes in front of the sources."""
     with open(os.path.join(ROOT, fault.path), encoding="utf-8") as file:
         original = file.read()
     if original.count(fault.text) != 1:
         raise Mistake(f"its text stands {original.count(fault.text)} times in {fault.path}")
     target = os.path.join(SEEDED, fault.path)
+    shutil.rmtree(SEEDED, ignore_errors=True)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(target, "w", encoding="utf-8") as file:
         file.write(original.replace(fault.text, fault.replacement))
-    return target
+    if fault.path.endswith(".proto"):
+        generate(os.path.dirname(target), os.path.dirname(target))
 
 
 def refute(checker, fault):
     """Prints whether the proof that is to notice a fault does; True if so."""
     proof = next(p for p in PROOFS if (p.harness, p.name) == (fault.harness, fault.proof))
     try:
-        target = seed(fault)
-        try:
-            failed = check(checker, proof, [SEEDED])[1]
-        finally:
-            os.remove(target)
+        seed(fault)
+        failed = check(checker, proof, [SEEDED])[1]
         failed.sort(key=lambda name: not name.startswith("prove_"))
         how = failed[0] if failed else "every property holds all the same"
     except Mistake as mistake:
@@ -144,7 +150,8 @@ def main():
     if not self_test:
         proved = [prove(checker, harness) for harness in harnesses]
         return 0 if all(proved) else 1
-    unseen = {(p.harness, p.name) for p in PROOFS} - {(f.harness, f.proof) for f in FAULTS}
+    unseen = {(p.harness, p.name) for p in PROOFS if p.harness in harnesses}
+    unseen -= {(f.harness, f.proof) for f in FAULTS}
     for harness, proof in sorted(unseen):
         print(f"NO FAULT  {harness}/{proof}: nothing shows that it can fail")
     refuted = [refute(checker, fault) for fault in FAULTS if fault.harness in harnesses]

@@ -84,13 +84,26 @@ static struct vtd_reply plug(struct raw_client *client, const char *name)
         return reply;
 }
 
+static void add_tenant(struct world *world, const char *name, const char *total)
+{
+        char file[32], text[512];
+
+        (void)snprintf(file, sizeof(file), "%s.policy", name);
+        (void)snprintf(text, sizeof(text),
+                       "format = 1\n[tenant]\nname = %s\nuid = %u\nvms = 4\n%s"
+                       "[vm]\ndevices = 2\nmemory = 64MiB\nmodes = passthrough\n"
+                       "[device edu0]\nsimulated = edu\n[device edu1]\nsimulated = edu\n",
+                       name, (unsigned)geteuid(), total);
+        if (broker_run_add_policy(&world->run, file, text) < 0)
+                fail_msg("%s", world->run.message);
+}
+
 static int set_up(void **state)
 {
         struct world *world = calloc(1, sizeof(*world));
         struct broker_run_config config = {
                 .build = getenv("VTD_BUILD"), .host = "simulated", .audit_level = "refusals"};
         struct vtd_reply reply;
-        char text[512];
 
         assert_non_null(world);
         assert_non_null(config.build);
@@ -99,14 +112,10 @@ static int set_up(void **state)
         (void)snprintf(world->worker_uids, sizeof(world->worker_uids), "%d-%d",
                        66000 + 2 * (getpid() % 2000), 66001 + 2 * (getpid() % 2000));
         config.worker_uids = world->worker_uids;
-        (void)snprintf(text, sizeof(text),
-                       "format = 1\n[tenant]\nname = blue\nuid = %u\nvms = 4\n"
-                       "[vm]\ndevices = 2\nmemory = 64MiB\nmodes = passthrough\n"
-                       "[device edu0]\nsimulated = edu\n[device edu1]\nsimulated = edu\n",
-                       (unsigned)geteuid());
-        if (broker_run_prepare(&world->run) < 0 ||
-            broker_run_add_policy(&world->run, "blue.policy", text) < 0 ||
-            broker_run_start(&world->run, &config) < 0)
+        assert_int_equal(broker_run_prepare(&world->run), 0);
+        add_tenant(world, "blue", "");
+        add_tenant(world, "green", "total-memory = 64MiB\n");
+        if (broker_run_start(&world->run, &config) < 0)
                 fail_msg("%s", world->run.message);
         broker_run_socket_path(&world->run, "blue", world->socket, sizeof(world->socket));
         greet(world, &world->first);
@@ -223,6 +232,34 @@ static void test_a_vm_that_dies_while_its_device_is_closed(void **state)
         assert_false(plug(&world->second, "edu0").refused);
 }
 
+/* What it may have had counts until it is over, and the next VM is not refused but waits for that. */
+static void test_a_total_counts_what_is_being_closed(void **state)
+{
+        struct world *world = *state;
+        struct vtd_request hello = {
+                .type = VTD_REQUEST_HELLO, .sequence = 1, .hello = {.major = VTD_PROTOCOL_MAJOR}};
+        struct pollfd answer = {.events = POLLIN};
+        uint8_t record[VTD_FRAME_SIZE_MAX];
+        struct vtd_reply reply;
+        size_t length;
+
+        broker_run_socket_path(&world->run, "green", world->socket, sizeof(world->socket));
+        greet(world, &world->second);
+        assert_false(plug(&world->second, "edu0").refused);
+        assert_int_equal(kill(world->worker, SIGKILL), 0);
+        catch_closer(world);
+        assert_non_null(next_event(world, "worker-ended", SOON_MS));
+        assert_int_equal(raw_connect(&world->third, world->socket), 0);
+        assert_int_equal(vtd_codec_encode_request(&hello, record, &length), 0);
+        assert_int_equal(raw_send(&world->third, record, length, NULL, 0), 0);
+        answer.fd = world->third.fd;
+        assert_int_equal(poll(&answer, 1, 300), 0);
+        release(world);
+        assert_int_equal(raw_receive(&world->third, &reply, hello.type, hello.sequence),
+                         RAW_ANSWERED);
+        assert_false(reply.refused);
+}
+
 /* Its status, or -1 when it has not ended within @wait_ms. */
 static int wait_broker(struct world *world, int wait_ms)
 {
@@ -276,6 +313,7 @@ int main(void)
                 TEST("slow close: an unplugged device", test_an_unplugged_device),
                 TEST("slow close: a VM that dies while its device is closed",
                      test_a_vm_that_dies_while_its_device_is_closed),
+                TEST("slow close: a tenant's total", test_a_total_counts_what_is_being_closed),
                 TEST("slow close: SIGTERM waits for it", test_sigterm_waits_for_it),
                 TEST("slow close: SIGTERM does not wait for ever",
                      test_sigterm_does_not_wait_for_ever),

@@ -23,6 +23,10 @@
 
 #define WORKER "vtd-broker-worker-sim"
 
+/* Of broker/brokerd/workers.c. */
+#define OPEN_RATE  20u
+#define OPEN_BURST 64u
+
 struct behaviour {
         const char *tenant;
         void (*act)(void);
@@ -118,6 +122,37 @@ __attribute__((noreturn)) static void act_flood(void)
         }
 }
 
+/* A DEVICE record; what comes with it is closed. */
+static void await_device(void)
+{
+        struct pollfd control = {.fd = VTD_WORKER_FD_CONTROL, .events = POLLIN};
+        union vtd_control_record record;
+
+        do {
+                VTD_CLEANUP(vtd_fd_list_deinit) struct vtd_fd_list fds = VTD_FD_LIST_EMPTY;
+
+                record.header.type = 0;
+                if (poll(&control, 1, -1) != 1 ||
+                    vtd_control_receive(VTD_WORKER_FD_CONTROL, VTD_CONTROL_TO_WORKER, &record,
+                                        &fds) != 0)
+                        _exit(1);
+                if (record.header.type == VTD_CONTROL_PING)
+                        send_type(VTD_CONTROL_PONG, 0);
+        } while (record.header.type != VTD_CONTROL_DEVICE);
+}
+
+/* Opens and closes its device as fast as it is answered, for as long as it lives. */
+__attribute__((noreturn)) static void act_plug_for_ever(void)
+{
+        send_type(VTD_CONTROL_GREETED, 0);
+        for (;;) {
+                send_type(VTD_CONTROL_OPEN_DEVICE, 0);
+                await_device();
+                send_type(VTD_CONTROL_CLOSE_DEVICE, 0);
+                await_device();
+        }
+}
+
 static const struct behaviour behaviours[] = {
         {"ready-twice", act_ready_twice, "READY out of turn", 5000},
         {"greeted-twice", act_greeted_twice, "GREETED out of turn", 5000},
@@ -144,6 +179,8 @@ static int work(void)
         send_type(VTD_CONTROL_READY, 0);
         if (strcmp(record.start.policy.tenant, "flood") == 0)
                 act_flood();
+        if (strcmp(record.start.policy.tenant, "plug") == 0)
+                act_plug_for_ever();
         for (size_t i = 0; i < VTD_ARRAY_SIZE(behaviours); i++)
                 if (strcmp(record.start.policy.tenant, behaviours[i].tenant) == 0)
                         behaviours[i].act();
@@ -206,6 +243,7 @@ static int set_up(void **state)
         for (size_t i = 0; i < VTD_ARRAY_SIZE(behaviours); i++)
                 add_tenant(world, behaviours[i].tenant);
         add_tenant(world, "flood");
+        add_tenant(world, "plug");
         config.build = world->build;
         if (broker_run_start(&world->run, &config) < 0)
                 fail_msg("%s", world->run.message);
@@ -299,6 +337,27 @@ static void test_flooding_workers_hold_up_nobody(void **state)
                 raw_close(&floods[i]);
 }
 
+/* How often vtd-brokerd opens devices for one worker is bounded; it lives on, and is only slower. */
+static void test_opening_devices_has_a_rate(void **state)
+{
+        struct world *world = *state;
+        struct raw_client client = {.fd = -1};
+        int64_t start = now_ms(), taken;
+        unsigned opened = 0;
+
+        connect_to(world, "plug", &client);
+        wait_for(world, "plug", "device-opened", "", 5000);
+        while (now_ms() - start < 4000)
+                broker_run_read_audit(&world->run, 50);
+        taken = now_ms() - start;
+        for (size_t i = 0; i < world->run.n_lines; i++) {
+                assert_false(audit_is(world->run.lines[i], "event", "worker-ended"));
+                opened += audit_is(world->run.lines[i], "event", "device-opened");
+        }
+        assert_in_range(opened, OPEN_BURST, OPEN_BURST + OPEN_RATE * (taken / 1000 + 1));
+        raw_close(&client);
+}
+
 #define TEST(name_) cmocka_unit_test_setup_teardown(name_, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -306,6 +365,7 @@ int main(int argc, char **argv)
         const struct CMUnitTest tests[] = {
                 TEST(test_a_record_out_of_turn_ends_its_worker),
                 TEST(test_flooding_workers_hold_up_nobody),
+                TEST(test_opening_devices_has_a_rate),
         };
 
         if (argc == 1 && strcmp(argv[0], WORKER) == 0)

@@ -91,6 +91,15 @@ rm bad/b.policy
 chmod 777 bad
 refused_policy 'policies bad: everybody may write it (mode 0777)'
 
+if [ "$uid" -eq 0 ]; then
+        chmod 755 bad
+        sed 's/^uid = .*/uid = 60063/' policies/a.policy >bad/a.policy
+        refused_policy 'user 60063 lies in the range of workers, 60000-60063'
+fi
+chmod 775 sockets
+refused 1 'sockets sockets: mode 0775 lets its group or others replace sockets' "$@"
+chmod 755 sockets
+
 # A second instance, then what a killed one left behind.
 started() {
         "$brokerd" "$@" 2>log &

@@ -46,10 +46,18 @@ static int compare_exchange(void *opaque, uint64_t gpa, uint64_t expected, uint6
         return 0;
 }
 
+/* What a VMM needs a lock of its own for is done without the unit's, which threads wait for in that. */
+static void assert_unlocked(struct guest *guest)
+{
+        assert_int_equal(pthread_mutex_trylock(&guest->unit->lock), 0);
+        assert_int_equal(pthread_mutex_unlock(&guest->unit->lock), 0);
+}
+
 static void send_message(void *opaque, uint64_t address, uint32_t data)
 {
         struct guest *guest = opaque;
 
+        assert_unlocked(guest);
         guest->messages++;
         guest->message_address = address;
         guest->message_data = data;
@@ -66,7 +74,10 @@ static void take_line(void *opaque, enum vtd_frontend_log_level level, const cha
 
 static void broker_lost(void *opaque)
 {
-        ((struct guest *)opaque)->lost++;
+        struct guest *guest = opaque;
+
+        assert_unlocked(guest);
+        guest->lost++;
 }
 
 void guest_configure(struct guest *guest, const struct vtd_frontend_config *config, uint32_t modes)

@@ -359,6 +359,8 @@ static void test_forbidden_calls_kill_a_process(void **state)
         assert_kills(SYS_sendmmsg, VTD_WORKER_FD_CONNECTION, 0, 0, 0);
         assert_kills(SYS_sendto, 0, 0, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
         assert_kills(SYS_fcntl, 3, F_SETFL, 0, 0);
+        assert_kills(SYS_fcntl, 3, F_DUPFD_CLOEXEC, 100, 0);
+        assert_kills(SYS_fcntl, 3, F_DUPFD, 3, 0);
         assert_kills(SYS_ioctl, 5, 0x3b80, 0, 0);
         assert_kills(SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS);
         assert_kills(SYS_mprotect, 0, 4096, PROT_READ | PROT_EXEC, 0);

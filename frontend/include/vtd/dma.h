@@ -12,8 +12,8 @@
  * Threads: all functions here may be called from any thread, at any time between vtd_frontend_new()
  * and _free(), also while another call on the unit is under way, but not from a callback.  They make
  * the callbacks read_memory, compare_exchange and send_message from the calling thread.  To record a
- * fault, vtd_frontend_translate() may wait for a call on the unit that makes any callback of struct
- * vtd_frontend_callbacks: the caller must hold no lock that one of those takes.
+ * fault, vtd_frontend_translate() may wait for a call on the unit that makes the callbacks for memory
+ * or log: the caller must hold no lock that one of those takes.
  *
  * "Section N" refers to the VT-d architecture, revision 4 and later.
  */

@@ -13,8 +13,8 @@
  *
  * Threads: calls on one unit must not overlap, except those whose headers say so (vtd/dma.h,
  * vtd/interrupt.h, vtd/acpi.h); the VMM's lock around its device model is enough.  Callbacks are made
- * from inside calls on the unit: they must not call back into it, nor wait for a thread that is
- * inside a call on it.
+ * from inside calls on the unit: they must not call back into it, nor, but for send_message and
+ * broker_lost, wait for a thread that is inside a call on it.
  *
  * Errors: 0; a positive VTD_FRONTEND_* outcome named at the function; a negative errno for the
  * unexpected.  Whatever a guest writes never makes a call fail: a guest's mistakes become VT-d
@@ -237,8 +237,8 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping);
 
 /*
  * Guest access to the register page: @size 4 or 8, @offset a multiple of @size below 4096.  Other
- * accesses read as 0 and are ignored when writing.  Writes only take note of commands: call
- * vtd_frontend_run() afterwards.
+ * accesses read as 0 and are ignored when writing.  Writes only take note of commands, and have an
+ * event sent that was pending until it is unmasked: call vtd_frontend_run() afterwards.
  */
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size);
 void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned size,
@@ -252,10 +252,11 @@ void vtd_frontend_write(struct vtd_frontend *frontend, uint64_t offset, unsigned
  * Returns VTD_FRONTEND_IDLE, _PENDING, _WAITING, or _LOST (the queue is held, see broker_lost).  A
  * unit that was never connected has no devices of a broker, and works without one.
  *
- * _PENDING says that the budget is spent, or that a wait descriptor or a command cannot complete
- * before accesses of emulated devices have ended (vtd/dma.h): then the call returns at once and gives
- * up the processor, and is to be made again, whatever the budget.  An access is short, but must be
- * able to end: do not loop over this call while holding a lock, or being the thread, that one needs.
+ * _PENDING says that the budget is spent, or that a wait descriptor, a command or a reset cannot
+ * complete, or somebody be told of an invalidation, before accesses of emulated devices have ended
+ * (vtd/dma.h): then the call returns at once and gives up the processor, and is to be made again,
+ * whatever the budget.  An access is short, but must be able to end: do not loop over this call while
+ * holding a lock, or being the thread, that one needs.
  */
 int vtd_frontend_run(struct vtd_frontend *frontend, unsigned budget);
 
@@ -266,7 +267,8 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend);
  * System reset: registers and caches return to their initial state, every binding is dropped, and
  * the devices are attached as with translation off.  Devices and memory stay plugged and mapped.
  * Needs run() afterwards, until it is idle: only then have accesses of emulated devices ended that
- * were translated by what was before, and watches been told (vtd/dma.h).
+ * were translated by what was before, and have those been told who keep translations (vtd/dma.h) or
+ * interrupts (vtd/interrupt.h).
  */
 void vtd_frontend_reset(struct vtd_frontend *frontend);
 

@@ -66,9 +66,9 @@ enum {
  * Threads: may be called from any thread, at any time between vtd_frontend_new() and _free(), also
  * while another call on the unit is under way, but not from a callback other than the one of
  * vtd_frontend_watch_interrupts().  Makes the callbacks read_memory, at most once and of 16 bytes, and
- * send_message, from the calling thread; it may wait for a call on the unit that makes one of these, so
- * the caller must hold no lock that they take.  A call that overlaps vtd_frontend_run(), _reset() or
- * _restore() is answered by what held before or by what holds after.
+ * send_message, from the calling thread.  It may wait for a call on the unit that makes the callbacks
+ * for memory or log: the caller must hold no lock that one of those takes.  A call that overlaps
+ * vtd_frontend_run(), _reset() or _restore() is answered by what held before or by what holds after.
  */
 int vtd_frontend_remap_interrupt(struct vtd_frontend *frontend, uint16_t rid, uint64_t address,
                                  uint32_t data, struct vtd_frontend_message *message);
