@@ -55,8 +55,6 @@ struct vtd_host_ops {
         int (*bind)(struct vtd_host *host, int fd, uint32_t *device);
         int (*device_info)(struct vtd_host *host, uint32_t device,
                            struct vtd_host_device_info *info);
-        /* Function reset.  Attachments survive it.  Outcomes: BUSY, ABSENT. */
-        int (*reset)(struct vtd_host *host, uint32_t device);
         /* Turns bus mastering (and, when on, memory decoding) of the function on or off. */
         int (*bus_master)(struct vtd_host *host, uint32_t device, bool on);
         /* Closes this process's descriptor of a device with no attachment; the id is gone. */

@@ -9,7 +9,6 @@ static const struct vtd_audit_call calls[VTD_AUDIT_HOST_CALL_END] = {
         [VTD_AUDIT_DEVICE_INFO] = {"device-info",
                                    {"device", false},
                                    {{"cap", true}, {"ecap", true}, {"pasid_bits", false}}},
-        [VTD_AUDIT_RESET] = {"reset", {"device", false}, {{0}}},
         [VTD_AUDIT_BUS_MASTER] = {"bus-master", {"device", false}, {{"on", false}}},
         [VTD_AUDIT_RELEASE] = {"release", {"device", false}, {{0}}},
         [VTD_AUDIT_IOAS_ALLOC] = {"ioas-alloc", {"ioas", false}, {{0}}},

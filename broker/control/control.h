@@ -116,7 +116,6 @@ enum vtd_audit_event {
 enum vtd_audit_host_call {
         VTD_AUDIT_BIND = 1,
         VTD_AUDIT_DEVICE_INFO,
-        VTD_AUDIT_RESET,
         VTD_AUDIT_BUS_MASTER,
         VTD_AUDIT_RELEASE,
         VTD_AUDIT_IOAS_ALLOC,

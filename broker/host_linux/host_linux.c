@@ -16,15 +16,15 @@
  *   ioctl on /dev/iommu:                     ioctl on a device:
  *     3b80 IOMMU_DESTROY                       3b6b VFIO_DEVICE_GET_INFO
  *     3b81 IOMMU_IOAS_ALLOC                    3b6c VFIO_DEVICE_GET_REGION_INFO
- *     3b84 IOMMU_IOAS_IOVA_RANGES              3b6f VFIO_DEVICE_RESET
- *     3b86 IOMMU_IOAS_UNMAP                    3b76 VFIO_DEVICE_BIND_IOMMUFD
- *     3b89 IOMMU_HWPT_ALLOC                    3b77 VFIO_DEVICE_ATTACH_IOMMUFD_PT
- *     3b8a IOMMU_GET_HW_INFO                   3b78 VFIO_DEVICE_DETACH_IOMMUFD_PT
- *     3b8d IOMMU_HWPT_INVALIDATE             pread64, pwrite64 on a device
- *     3b8f IOMMU_IOAS_MAP_FILE               close
+ *     3b84 IOMMU_IOAS_IOVA_RANGES              3b76 VFIO_DEVICE_BIND_IOMMUFD
+ *     3b86 IOMMU_IOAS_UNMAP                    3b77 VFIO_DEVICE_ATTACH_IOMMUFD_PT
+ *     3b89 IOMMU_HWPT_ALLOC                    3b78 VFIO_DEVICE_DETACH_IOMMUFD_PT
+ *     3b8a IOMMU_GET_HW_INFO                 pread64, pwrite64 on a device
+ *     3b8d IOMMU_HWPT_INVALIDATE             close
+ *     3b8f IOMMU_IOAS_MAP_FILE
  *
  * Not used: vIOMMU objects (VT-d has none), IOAS_MAP (it would map this process's own memory), fault
- * queues, dirty tracking, interrupts, hot reset, mmap of a device.
+ * queues, dirty tracking, interrupts, resets (the last close does that), mmap of a device.
  */
 #include "broker/host.h"
 
@@ -108,13 +108,6 @@ static int linux_device_info(struct vtd_host *host, uint32_t device,
                 return VTD_HOST_E_ABSENT;
         *info = d->info;
         return 0;
-}
-
-static int linux_reset(struct vtd_host *host, uint32_t device)
-{
-        struct linux_device *d = find_device(host, device);
-
-        return d ? vtd_vfio_reset(d->fd) : VTD_HOST_E_ABSENT;
 }
 
 static int linux_bus_master(struct vtd_host *host, uint32_t device, bool on)
@@ -270,7 +263,6 @@ static struct vtd_host *linux_free(struct vtd_host *host)
 static const struct vtd_host_ops linux_ops = {
         .bind = linux_bind,
         .device_info = linux_device_info,
-        .reset = linux_reset,
         .bus_master = linux_bus_master,
         .release = linux_release,
         .ioas_alloc = linux_ioas_alloc,

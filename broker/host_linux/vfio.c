@@ -76,14 +76,6 @@ int vtd_vfio_query(int fd, struct vtd_vfio_layout *layout, struct vtd_host_devic
         return 0;
 }
 
-int vtd_vfio_reset(int fd)
-{
-        int r;
-
-        r = vtd_linux_call(fd, VFIO_DEVICE_RESET, NULL);
-        return r == VTD_HOST_E_INVALID ? VTD_HOST_E_ABSENT : r;
-}
-
 int vtd_vfio_bus_master(int fd, const struct vtd_vfio_layout *layout, bool on)
 {
         uint64_t position = layout->config + PCI_COMMAND, command;

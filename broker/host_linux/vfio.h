@@ -23,8 +23,6 @@ int vtd_vfio_bind(int fd, int iommufd, uint32_t *device);
 /* Fills @layout, and can_reset and region_size of @info.  INVALID: not a PCI device. */
 int vtd_vfio_query(int fd, struct vtd_vfio_layout *layout, struct vtd_host_device_info *info);
 
-/* ABSENT: the function has no reset. */
-int vtd_vfio_reset(int fd);
 
 /* -EIO when the device's command register does not say afterwards what was asked. */
 int vtd_vfio_bus_master(int fd, const struct vtd_vfio_layout *layout, bool on);

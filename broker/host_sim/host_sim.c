@@ -102,16 +102,6 @@ static int sim_device_info(struct vtd_host *host, uint32_t id, struct vtd_host_d
         return 0;
 }
 
-static int sim_reset(struct vtd_host *host, uint32_t id)
-{
-        struct vtd_sim_device *device = device_of(host, id);
-
-        if (!device)
-                return VTD_HOST_E_ABSENT;
-        vtd_sim_edu_reset(&device->file->edu);
-        return 0;
-}
-
 static int sim_bus_master(struct vtd_host *host, uint32_t id, bool on)
 {
         struct vtd_sim_device *device = device_of(host, id);
@@ -265,7 +255,6 @@ static struct vtd_host *sim_free(struct vtd_host *host)
 static const struct vtd_host_ops sim_ops = {
         .bind = sim_bind,
         .device_info = sim_device_info,
-        .reset = sim_reset,
         .bus_master = sim_bus_master,
         .release = sim_release,
         .ioas_alloc = sim_ioas_alloc,

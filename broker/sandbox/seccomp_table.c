@@ -37,7 +37,6 @@ _Static_assert(sizeof(void *) == 8, "the filter is written for 64-bit calls");
 #define IOCTL_IOMMU_IOAS_MAP_FILE    0x3b8fu
 #define IOCTL_VFIO_GET_INFO          0x3b6bu
 #define IOCTL_VFIO_GET_REGION_INFO   0x3b6cu
-#define IOCTL_VFIO_RESET             0x3b6fu
 #define IOCTL_VFIO_BIND_IOMMUFD      0x3b76u
 #define IOCTL_VFIO_ATTACH            0x3b77u
 #define IOCTL_VFIO_DETACH            0x3b78u
@@ -111,7 +110,6 @@ static const struct vtd_seccomp_row linux_rows[] = {
         DEVICE_CALL(IOCTL_VFIO_BIND_IOMMUFD, "PlugDevice"),
         DEVICE_CALL(IOCTL_VFIO_GET_INFO, "PlugDevice"),
         DEVICE_CALL(IOCTL_VFIO_GET_REGION_INFO, "PlugDevice"),
-        DEVICE_CALL(IOCTL_VFIO_RESET, "UnplugDevice"),
         DEVICE_CALL(IOCTL_VFIO_ATTACH, "Attach"),
         DEVICE_CALL(IOCTL_VFIO_DETACH, "blocking"),
         ALLOW(SYS_pread64, "RegionRead, PCI command register"),

@@ -77,14 +77,6 @@ static int audit_device_info(struct vtd_host *host, uint32_t device,
         return finish(audit, &call, 0, device, info->cap, info->ecap, info->pasid_bits);
 }
 
-static int audit_reset(struct vtd_host *host, uint32_t device)
-{
-        struct vtd_host_audit *audit = audit_of(host);
-        struct call call = begin(audit, VTD_AUDIT_RESET, "reset");
-
-        return finish(audit, &call, audit->real->ops->reset(audit->real, device), device, 0, 0, 0);
-}
-
 static int audit_bus_master(struct vtd_host *host, uint32_t device, bool on)
 {
         struct vtd_host_audit *audit = audit_of(host);
@@ -240,7 +232,6 @@ static struct vtd_host *audit_free(struct vtd_host *host)
 static const struct vtd_host_ops audit_ops = {
         .bind = audit_bind,
         .device_info = audit_device_info,
-        .reset = audit_reset,
         .bus_master = audit_bus_master,
         .release = audit_release,
         .ioas_alloc = audit_ioas_alloc,

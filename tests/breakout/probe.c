@@ -210,6 +210,7 @@ PROBE(make_viommu, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b90, area)
 PROBE(change_process, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b92, area)
 PROBE(set_interrupts, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b6e, area)
 PROBE(device_feature, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b75, area)
+PROBE(reset_device, SYS_ioctl, 7, 0x3b6f, 0)
 PROBE(high_bits, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x100003b80, area)
 PROBE(destroy_elsewhere, SYS_ioctl, VTD_WORKER_FD_CONTROL, 0x3b80, area)
 PROBE(map_elsewhere, SYS_ioctl, VTD_WORKER_FD_CONNECTION, 0x3b8f, area)
@@ -351,6 +352,7 @@ static const struct probe probes[] = {
         ROW(change_process),
         ROW(set_interrupts),
         ROW(device_feature),
+        ROW(reset_device),
         ROW(high_bits),
         ROW(destroy_elsewhere),
         ROW(map_elsewhere),

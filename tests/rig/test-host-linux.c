@@ -113,7 +113,6 @@ static void test_unknown_device(struct rig *rig)
         uint32_t id;
 
         RIG_IS(rig, OP(rig, device_info, NO_SUCH_ID, &info), VTD_HOST_E_ABSENT);
-        RIG_IS(rig, OP(rig, reset, NO_SUCH_ID), VTD_HOST_E_ABSENT);
         RIG_IS(rig, OP(rig, bus_master, NO_SUCH_ID, false), VTD_HOST_E_ABSENT);
         RIG_IS(rig, OP(rig, release, NO_SUCH_ID), VTD_HOST_E_ABSENT);
         RIG_IS(rig, OP(rig, second_stage_alloc, NO_SUCH_ID, rig->ioas, false, &id),
@@ -506,19 +505,6 @@ static void test_regions(struct rig *rig)
         RIG_IS(rig, value, 77);
 }
 
-static void test_reset(struct rig *rig)
-{
-        uint32_t hwpt = rig_first_stage(rig, RIG_ROOT_A, RIG_PAGE_ONE);
-
-        RIG_IS(rig, attach(rig, hwpt), 0);
-        RIG_IS(rig, OP(rig, reset, rig->device), rig->info.can_reset ? 0 : VTD_HOST_E_ABSENT);
-        RIG_IS(rig, OP(rig, bus_master, rig->device, true), 0);
-        RIG_IS(rig, rig_observe_virtual(rig), RIG_WORD_ONE);
-        RIG_IS(rig, detach(rig), 0);
-        RIG_IS(rig, OP(rig, destroy, hwpt), 0);
-}
-
-/* VT-d takes a PASID for a device without them, answers 0 and attaches nothing. */
 static void test_no_pasids(struct rig *rig)
 {
         uint32_t hwpt = 0;
@@ -628,7 +614,6 @@ static const struct {
         {test_unmap_below_first_stage, ALWAYS, "unmapping reaches through first-stage tables"},
         {test_attach_ioas, ALWAYS, "an address space is not taken for a table"},
         {test_regions, ALWAYS, "regions take aligned accesses inside them only"},
-        {test_reset, ALWAYS, "attachments survive a reset"},
         {test_no_pasids, WITHOUT_PASIDS, "a device without PASIDs refuses to attach one"},
         {test_pasids, WITH_PASIDS, "each PASID has its own table"},
         {test_pasid_refusals, WITH_PASIDS, "PASIDs out of range and tables without are refused"},

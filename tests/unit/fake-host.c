@@ -113,14 +113,6 @@ static int fake_device_info(struct vtd_host *vtd_host, uint32_t device,
         return 0;
 }
 
-static int fake_reset(struct vtd_host *vtd_host, uint32_t device)
-{
-        struct fake_call *call;
-
-        (void)enter(fake(vtd_host), VTD_AUDIT_RESET, device, 0, 0, &call);
-        return call->result;
-}
-
 static int fake_bus_master(struct vtd_host *vtd_host, uint32_t device, bool on)
 {
         struct fake_host *host = fake(vtd_host);
@@ -479,7 +471,6 @@ static struct vtd_host *fake_free(struct vtd_host *host)
 static const struct vtd_host_ops fake_ops = {
         .bind = fake_bind,
         .device_info = fake_device_info,
-        .reset = fake_reset,
         .bus_master = fake_bus_master,
         .release = fake_release,
         .ioas_alloc = fake_ioas_alloc,
