@@ -74,7 +74,8 @@
  *
  *   vtd_queue_enable()      IQA may be written while the queue is enabled; what it was at QIE 0->1
  *                           counts
- *   judge_tail()            a tail beyond the queue comes before one within a descriptor
+ *   judge_tail()            a tail beyond the queue comes before one within a descriptor, and either
+ *                           before a wrong table mode
  *   descriptor_rules        descriptors of device TLBs, page responses and interrupt entries are
  *                           carried out, as nothing, by units without these capabilities; the upper
  *                           half of a page response is software's

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The walk from a requester id and a PASID to a PASID-table entry: root, scalable context, PASID
- * directory, PASID table.  Each entry is read once into local memory and judged there; one step reads
- * one entry, so that the caller can bound its work.  Nothing here reads the tables below the entry:
- * for devices of the broker they are the host IOMMU's business, for emulated ones that of dma/.
+ * directory, PASID table.  Each entry is read once into local memory and judged there, its first
+ * word first: whoever sees P of it set has all of what was written before.  One step reads one entry,
+ * so that the caller can bound its work.  Nothing here reads the tables below the entry: for devices
+ * of the broker they are the host IOMMU's business, for emulated ones that of dma/.
  */
 #ifndef VTD_FRONTEND_TABLES_H
 #define VTD_FRONTEND_TABLES_H

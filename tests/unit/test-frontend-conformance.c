@@ -419,6 +419,26 @@ static void test_set_root_pointer(void **state)
         assert_int_equal(reg32(m, REG_GSTS), 0x40000000);
 }
 
+/* What is written to RTADDR counts once SRTP is given, whatever other commands are before it. */
+static void test_root_pointer_written_but_not_set(void **state)
+{
+        struct machine *m = *state;
+
+        put_tables(m, FIRST_STAGE);
+        enable(m);
+        set64(m, REG_RTADDR, OTHER_TARGET | 0xc00);
+        set32(m, REG_GCMD, QIE);
+        settle(m);
+        set32(m, REG_GCMD, QIE | TE);
+        settle(m);
+        assert_int_equal(reg32(m, REG_GSTS), SRTP | QIE | TE);
+        assert_int_equal(lands_at(m, ADDRESS), TARGET);
+        set32(m, REG_GCMD, QIE | TE | SRTP);
+        settle(m);
+        assert_int_equal(lands_at(m, ADDRESS), 0);
+        assert_int_equal(fault_reason(m), 0x30);
+}
+
 static void start_queue(struct machine *m)
 {
         set64(m, REG_RTADDR, ROOT_TABLE | 0x400);
@@ -594,6 +614,7 @@ static const struct CMUnitTest points[] = {
         POINT("kvm-unit-tests: no invalidation of absent entries", test_absent_entries_are_not_kept,
               NULL),
         POINT("quick check: SRTP", test_set_root_pointer, NULL),
+        POINT("RTADDR without SRTP", test_root_pointer_written_but_not_set, NULL),
         POINT("quick check: wait descriptor", test_a_wait_descriptor, NULL),
         POINT("quick check: tail of 16", test_a_tail_between_descriptors, NULL),
         POINT("quick check: type 0 between waits", test_a_bad_descriptor_between_waits, NULL),

@@ -6,6 +6,7 @@
 #include "tests/unit/frontend-fixture.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "shared/checked.h"
 
@@ -190,23 +191,55 @@ static void test_a_status_is_not_written_into_the_register_page(void **state)
 }
 
 /* Addresses beyond what the guest's machine can have are no memory, whatever the VMM would say. */
-static void test_the_host_address_width_bounds_queue_and_status(void **state)
+/* Guest memory as some VMM's, which has it again above 2^40. */
+static int read_again(void *opaque, uint64_t gpa, void *data, size_t size)
+{
+        struct guest *guest = opaque;
+
+        gpa &= BIT(40) - 1;
+        if (!vtd_range_within(gpa, size, GUEST_MEMORY))
+                return -EFAULT;
+        memcpy(data, guest->memory + gpa, size);
+        return 0;
+}
+
+static int write_again(void *opaque, uint64_t gpa, const void *data, size_t size)
+{
+        struct guest *guest = opaque;
+
+        gpa &= BIT(40) - 1;
+        if (!vtd_range_within(gpa, size, GUEST_MEMORY))
+                return -EFAULT;
+        memcpy(guest->memory + gpa, data, size);
+        return 0;
+}
+
+static void test_the_host_address_width_bounds_root_queue_and_status(void **state)
 {
         struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_DEFAULT;
         struct guest *guest = *state;
 
         config.host_address_bits = 40;
         guest_configure(guest, &config, 7);
+        guest->unit->engine.guest.callbacks.read_memory = read_again;
+        guest->unit->engine.guest.callbacks.write_memory = write_again;
         enable_queue(guest);
-        invalidate(guest, 0x25 | UINT64_C(7) << 32, BIT(40));
+        invalidate(guest, 0x25 | UINT64_C(7) << 32, BIT(40) | STATUS);
+        assert_int_equal(guest_get32(guest, STATUS), 0);
         assert_int_equal(read32(guest, VTD_REG_IQERCD) & 0xf, VTD_QUEUE_ERROR_RESERVED);
         command(guest, 0, VTD_GCMD_QIE);
         run_until(guest, VTD_FRONTEND_IDLE);
         write32(guest, VTD_REG_FSTS, VTD_FSTS_IQE);
-        write64(guest, VTD_REG_IQA, BIT(40) | 0x800);
+        write64(guest, VTD_REG_IQA, BIT(40) | QUEUE | 0x800);
         command(guest, VTD_GCMD_QIE, 0);
         run_until(guest, VTD_FRONTEND_IDLE);
         assert_int_equal(read32(guest, VTD_REG_IQERCD) & 0xf, VTD_QUEUE_ERROR_FETCH);
+        plug(guest, RID_A);
+        put_entry(guest, RID_A, VTD_PGTT_FIRST_STAGE, 5, TABLE_A);
+        write64(guest, VTD_REG_RTADDR, BIT(40) | ROOT_TABLE | 0x400);
+        command(guest, VTD_GCMD_SRTP | VTD_GCMD_TE, 0);
+        run_until(guest, VTD_FRONTEND_IDLE);
+        assert_int_equal(fault_reason(guest, RID_A), 0x38);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, guest_setup, guest_teardown)
@@ -220,7 +253,7 @@ int main(void)
                 TEST(test_second_stage_entries_of_brokered_devices_are_refused),
                 TEST(test_second_stage_entries_of_their_pasids_are_refused),
                 TEST(test_a_status_is_not_written_into_the_register_page),
-                TEST(test_the_host_address_width_bounds_queue_and_status),
+                TEST(test_the_host_address_width_bounds_root_queue_and_status),
         };
 
         return cmocka_run_group_tests_name("frontend-offers", tests, NULL, NULL);

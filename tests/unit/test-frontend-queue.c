@@ -593,6 +593,33 @@ static void test_the_head_wraps_at_the_queue_s_size(void **state)
         }
 }
 
+/* QS 0 to 7: 2^QS pages, of which the last descriptor is looked at and the next one never. */
+static void test_the_size_of_the_queue_is_that_of_iqa(void **state)
+{
+        struct guest *guest = *state;
+
+        enable_queue(guest);
+        for (unsigned size = 0; size < 8; size++) {
+                uint32_t end = UINT32_C(4096) << size;
+
+                command(guest, 0, VTD_GCMD_QIE);
+                run_until(guest, VTD_FRONTEND_IDLE);
+                write64(guest, VTD_REG_IQA, QUEUE | 0x800 | size);
+                command(guest, VTD_GCMD_QIE, 0);
+                write32(guest, VTD_REG_IQT, end - 32);
+                run_until(guest, VTD_FRONTEND_IDLE);
+                assert_int_equal(read32(guest, VTD_REG_IQERCD), VTD_QUEUE_ERROR_TYPE);
+                if (size < 7) { /* IQT has no bits for more */
+                        write32(guest, VTD_REG_IQT, end);
+                        write32(guest, VTD_REG_FSTS, VTD_FSTS_IQE);
+                        run_until(guest, VTD_FRONTEND_IDLE);
+                        assert_int_equal(read32(guest, VTD_REG_IQERCD), VTD_QUEUE_ERROR_TAIL);
+                }
+                write32(guest, VTD_REG_IQT, 0);
+                write32(guest, VTD_REG_FSTS, VTD_FSTS_IQE);
+        }
+}
+
 static void test_the_queue_needs_qie_and_starts_with_what_is_there(void **state)
 {
         struct guest *guest = *state;
@@ -685,6 +712,7 @@ int main(void)
                 TEST(test_pasid_descriptors_are_type_errors_in_legacy_mode),
                 TEST(test_a_reserved_table_mode_is_error_7),
                 TEST(test_the_head_wraps_at_the_queue_s_size),
+                TEST(test_the_size_of_the_queue_is_that_of_iqa),
                 TEST(test_the_queue_needs_qie_and_starts_with_what_is_there),
                 TEST(test_disabling_completes_with_an_error_standing_or_work_left),
                 TEST(test_iqa_counts_when_the_queue_is_enabled),

@@ -269,6 +269,24 @@ static void test_s7_addition(void **state)
         }
 }
 
+/* A context entry that went wrong is told of by context-cache descriptors, not by these. */
+static void test_s7_wrong_above(void **state)
+{
+        struct guest *guest = *state;
+        const uint64_t context = CONTEXT_LOWER + RID_A * 32;
+
+        start(guest);
+        put_pasid(guest, RID_A, 0, 0, 0, 0);
+        invalidate(guest, PC_DOMAIN(5));
+        assert_attached(guest, VTD_NO_PASID, VTD_ATTACH_BLOCKED, 0);
+        guest_put64(guest, context, guest_get64(guest, context) | 0x20);
+        invalidate(guest, PC_DOMAIN(5));
+        invalidate(guest, PC_PASID(9, 0));
+        assert_int_equal(read32(guest, VTD_REG_FSTS), 0);
+        invalidate(guest, CC_DEVICE(RID_A, 0));
+        assert_int_equal(fault_reason(guest, RID_A), 0x42);
+}
+
 static void test_s7_unchanged(void **state)
 {
         struct guest *guest = *state;
@@ -507,6 +525,7 @@ int main(void)
                 TEST("S6, S7: add, change, remove by PASID, by domain and globally", test_s6_life),
                 TEST("S6, S7: removal is judged by the cached entry", test_s7_removal),
                 TEST("S6, S7: addition is judged by memory", test_s7_addition),
+                TEST("S6, S7: a wrong context entry is not of a PASID", test_s7_wrong_above),
                 TEST("S6, S7: an unchanged entry costs no request", test_s7_unchanged),
                 TEST("S6: RID_PASID names the entry of requests without PASID", test_s6_rid_pasid),
                 TEST("S9: pass-through and first-stage are bound, others blocked with one fault",

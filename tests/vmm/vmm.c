@@ -37,15 +37,17 @@ static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
 
         if (!vtd_range_within(gpa, size, vmm->memory_size))
                 return -EFAULT;
-        if (size == sizeof(uint64_t) && gpa % sizeof(uint64_t) == 0) {
-                /* An entry that a vCPU may be changing: all of it from before, or all from after. */
-                uint64_t value = __atomic_load_n(
-                        (const uint64_t *)(const void *)(vmm->memory + gpa), __ATOMIC_ACQUIRE);
-
-                memcpy(data, &value, sizeof(value));
+        if ((gpa | size) % sizeof(uint64_t) != 0) {
+                memcpy(data, vmm->memory + gpa, size);
                 return 0;
         }
-        memcpy(data, vmm->memory + gpa, size);
+        /* Entries that a vCPU may be changing: each word whole, and the first one first. */
+        for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+                uint64_t value = __atomic_load_n(
+                        (const uint64_t *)(const void *)(vmm->memory + gpa + i), __ATOMIC_ACQUIRE);
+
+                memcpy((uint8_t *)data + i, &value, sizeof(value));
+        }
         return 0;
 }
 

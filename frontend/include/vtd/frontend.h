@@ -51,8 +51,10 @@ struct vtd_frontend_callbacks {
          * Copy @size bytes (at most 4096) from or to guest-physical memory.  Return 0, or a
          * negative errno when any byte is not guest RAM, in which case nothing was transferred.
          * read_memory must read each byte once, and an aligned 8-byte value in a single load (a
-         * paging entry, which others change meanwhile); write_memory of an aligned 4-byte value must
-         * be a single store (a wait descriptor's status, section "queued invalidation").
+         * paging entry, which others change meanwhile); several of them in ascending order, each
+         * load with acquire semantics (of context and PASID-table entries guests write the first
+         * word, which says that the entry is present, last); write_memory of an aligned 4-byte value
+         * must be a single store (a wait descriptor's status, section "queued invalidation").
          */
         int (*read_memory)(void *opaque, uint64_t gpa, void *data, size_t size);
         int (*write_memory)(void *opaque, uint64_t gpa, const void *data, size_t size);
