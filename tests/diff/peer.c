@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "shared/checked.h"
 #include "tests/diff/qtest.h"
@@ -53,7 +54,10 @@ enum { COPIER_SOURCE = 0x80, COPIER_TARGET = 0x88, COPIER_COUNT = 0x90, COPIER_C
 #define COPIER_BUFFER    0x40000u
 #define COPIER_RUN       0x1u
 #define COPIER_OUT       0x2u
-#define COPIER_POLLS_MAX 100000u
+
+/* How often to look for the end of a copy: at once, and then with a pause of 1 ms: a minute. */
+#define COPIER_LOOKS  1000u
+#define COPIER_PAUSES 60000u
 
 struct peer {
         struct diff_side side;
@@ -101,11 +105,30 @@ static int configure_devices(struct qtest *qtest)
         return r;
 }
 
+/*
+ * The copier's timer needs a thread of QEMU's, which on a busy machine waits for a processor, and
+ * must not have to compete for it with this one.
+ */
+static int await_copier(struct qtest *qtest, uint64_t bar)
+{
+        const struct timespec pause = {.tv_nsec = 1000000};
+
+        for (unsigned i = 0; i < COPIER_LOOKS + COPIER_PAUSES; i++) {
+                uint64_t command;
+                int r = qtest_get(qtest, &command, "readq 0x%" PRIx64, bar + COPIER_COMMAND);
+
+                if (r != 0 || !(command & COPIER_RUN))
+                        return r;
+                if (i >= COPIER_LOOKS)
+                        (void)nanosleep(&pause, NULL);
+        }
+        return -ETIMEDOUT;
+}
+
 static int copy(struct qtest *qtest, unsigned device, const struct diff_step *step)
 {
         const bool out = step->kind == DIFF_COPY_OUT;
         const uint64_t bar = bar_of(device), buffer = COPIER_BUFFER + step->offset;
-        uint64_t command = COPIER_RUN;
         int r;
 
         r = qtest_send(qtest, "writeq 0x%" PRIx64 " 0x%" PRIx64, bar + COPIER_SOURCE,
@@ -121,10 +144,8 @@ static int copy(struct qtest *qtest, unsigned device, const struct diff_step *st
                                COPIER_RUN | (out ? COPIER_OUT : 0));
         if (r == 0)
                 r = qtest_qmp(qtest, "cont", NULL);
-        for (unsigned i = 0; r == 0 && (command & COPIER_RUN); i++)
-                r = i == COPIER_POLLS_MAX
-                            ? -ETIMEDOUT
-                            : qtest_get(qtest, &command, "readq 0x%" PRIx64, bar + COPIER_COMMAND);
+        if (r == 0)
+                r = await_copier(qtest, bar);
         return r != 0 ? r : qtest_qmp(qtest, "stop", NULL);
 }
 
