@@ -51,9 +51,9 @@ enum {
 /* edu; its buffer is at this address for its own DMA engine. */
 enum { COPIER_SOURCE = 0x80, COPIER_TARGET = 0x88, COPIER_COUNT = 0x90, COPIER_COMMAND = 0x98 };
 
-#define COPIER_BUFFER    0x40000u
-#define COPIER_RUN       0x1u
-#define COPIER_OUT       0x2u
+#define COPIER_BUFFER 0x40000u
+#define COPIER_RUN    0x1u
+#define COPIER_OUT    0x2u
 
 /* How often to look for the end of a copy: at once, and then with a pause of 1 ms: a minute. */
 #define COPIER_LOOKS  1000u
