@@ -12,6 +12,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True  # nothing is written beside the sources
 from proofs import FAULTS, PROOFS  # pylint: disable=wrong-import-position
@@ -160,7 +161,11 @@ def main():
 
 
 if __name__ == "__main__":
+    os.makedirs(WORK, exist_ok=True)
     try:
-        sys.exit(main())
+        # cbmc, which is killed then, leaves its files.
+        with tempfile.TemporaryDirectory(dir=WORK) as folder:
+            os.environ["TMPDIR"] = folder
+            sys.exit(main())
     except KeyboardInterrupt:
         sys.exit("prove: interrupted; the rest was not checked")
