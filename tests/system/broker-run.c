@@ -67,16 +67,62 @@ static int make_directory(struct broker_run *run, const char *name)
         return 0;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+        (void)status;
+        (void)kind;
+        (void)walk;
+        return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+/*
+ * The remover.  It holds no descriptor of the test's, whose readers wait for their end.  When the
+ * test was killed, vtd-brokerd is still ending, and removes its sockets itself.
+ */
+static void remove_in_the_end(const char *directory, int fd)
+{
+        const struct timespec pause = {.tv_nsec = 5000000};
+        int r = -1;
+        char none;
+
+        (void)setpgid(0, 0); /* where the terminal's signals do not come */
+        if (dup2(fd, 0) < 0 || close_range(1, ~0u, 0) < 0)
+                _exit(1);
+        while (read(0, &none, 1) < 0 && errno == EINTR)
+                continue;
+        for (int waited = 0; r < 0 && waited < WAIT_MS; waited += 5) {
+                r = nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+                if (r < 0)
+                        (void)nanosleep(&pause, NULL);
+        }
+        _exit(r < 0);
+}
+
+static int start_remover(struct broker_run *run)
+{
+        int pipe_fds[2];
+
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return run_fail(run, "pipe: %s", strerror(errno));
+        run->remover = fork();
+        if (run->remover == 0)
+                remove_in_the_end(run->directory, pipe_fds[0]);
+        (void)close(pipe_fds[0]);
+        run->remover_fd = pipe_fds[1];
+        return run->remover < 0 ? run_fail(run, "fork: %s", strerror(errno)) : 0;
+}
+
 int broker_run_prepare(struct broker_run *run)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-        *run = (struct broker_run){.pid = -1, .notify_fd = -1, .audit_fd = -1};
+        *run = (struct broker_run){
+                .pid = -1, .remover = -1, .remover_fd = -1, .notify_fd = -1, .audit_fd = -1};
         (void)snprintf(run->directory, sizeof(run->directory), "/tmp/vtd-run-XXXXXX");
         if (!mkdtemp(run->directory))
                 return run_fail(run, "%s: %s", run->directory, strerror(errno));
-        if (make_directory(run, "") < 0 || make_directory(run, "/policies") < 0 ||
-            make_directory(run, "/sockets") < 0)
+        if (start_remover(run) < 0 || make_directory(run, "") < 0 ||
+            make_directory(run, "/policies") < 0 || make_directory(run, "/sockets") < 0)
                 return -1;
         (void)snprintf(run->notify, sizeof(run->notify), "%s/notify", run->directory);
         memcpy(address.sun_path, run->notify, strlen(run->notify) + 1);
@@ -132,6 +178,8 @@ static void exec_brokerd(const struct broker_run *run, const struct broker_run_c
                 argv[n++] = config->worker_uids ? config->worker_uids : "60000-60063";
         }
         argv[n] = NULL;
+        /* Ctrl-C is for the test, whose end then ends this. */
+        (void)setpgid(0, 0);
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
         (void)setenv("NOTIFY_SOCKET", notify, 1);
         /* dup2() to itself would leave close-on-exec set. */
@@ -188,14 +236,6 @@ int broker_run_start(struct broker_run *run, const struct broker_run_config *con
         return wait_ready(run);
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-        (void)status;
-        (void)kind;
-        (void)walk;
-        return remove(path);
-}
-
 /* Waits for @pid; its wait status, or -1 after WAIT_MS. */
 static int wait_for(pid_t pid)
 {
@@ -208,6 +248,22 @@ static int wait_for(pid_t pid)
                 (void)nanosleep(&pause, NULL);
         }
         return -1;
+}
+
+/* Has the directory removed, and waits until it is.  A byte: a child may have the pipe as well. */
+static int end_remover(struct broker_run *run)
+{
+        int status = 0;
+
+        if (run->remover < 0)
+                return 0;
+        if (write(run->remover_fd, "", 1) != 1)
+                return run_fail(run, "%s: its remover is gone", run->directory);
+        run->remover_fd = vtd_close(run->remover_fd);
+        if (waitpid(run->remover, &status, 0) != run->remover || status != 0)
+                return run_fail(run, "%s: cannot be removed", run->directory);
+        run->remover = -1;
+        return 0;
 }
 
 int broker_run_stop(struct broker_run *run)
@@ -232,8 +288,8 @@ int broker_run_stop(struct broker_run *run)
         free(run->lines);
         run->lines = NULL;
         run->n_lines = 0;
-        if (nftw(run->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0)
-                return run_fail(run, "%s: cannot remove: %s", run->directory, strerror(errno));
+        if (end_remover(run) < 0)
+                return -1;
         if (status != 0)
                 return run_fail(run, "vtd-brokerd did not end cleanly (status %#x)",
                                 (unsigned)status);

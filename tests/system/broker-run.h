@@ -26,6 +26,8 @@ struct broker_run_config {
 struct broker_run {
         pid_t pid;
         char directory[64]; /* temporary: policies/, sockets/ */
+        pid_t remover;      /* process that removes it, when the other end of ... */
+        int remover_fd;     /* ... this is closed, by whatever ends the test, too */
         char notify[96];    /* path of the notification socket */
         int notify_fd;
         int audit_fd;
