@@ -7,11 +7,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +29,8 @@
 /* Of broker/brokerd/worker.c. */
 #define OPEN_RATE  20u
 #define OPEN_BURST 64u
+#define LOG_RATE   20u
+#define LOG_BURST  100u
 
 struct behaviour {
         const char *tenant;
@@ -193,6 +198,7 @@ static int work(void)
 
 struct world {
         struct broker_run run;
+        struct broker_run_config config;
         char build[64];
 };
 
@@ -222,10 +228,15 @@ static void add_tenant(struct world *world, const char *name)
         assert_int_equal(broker_run_add_policy(&world->run, file, text), 0);
 }
 
+static void start_broker(struct world *world)
+{
+        if (broker_run_start(&world->run, &world->config) < 0)
+                fail_msg("%s", world->run.message);
+}
+
 static int set_up(void **state)
 {
         struct world *world = calloc(1, sizeof(*world));
-        struct broker_run_config config = {.host = "simulated", .audit_level = "refusals"};
         char path[128], broker[512];
 
         assert_non_null(world);
@@ -244,9 +255,9 @@ static int set_up(void **state)
                 add_tenant(world, behaviours[i].tenant);
         add_tenant(world, "flood");
         add_tenant(world, "plug");
-        config.build = world->build;
-        if (broker_run_start(&world->run, &config) < 0)
-                fail_msg("%s", world->run.message);
+        world->config = (struct broker_run_config){
+                .build = world->build, .host = "simulated", .audit_level = "refusals"};
+        start_broker(world);
         *state = world;
         return 0;
 }
@@ -319,12 +330,52 @@ static void test_a_record_out_of_turn_ends_its_worker(void **state)
         }
 }
 
-/* Two that flood keep nobody waiting: others get their worker, and it its answers. */
+/* Another vtd-brokerd in the place of the first, which logs into @fd. */
+static void restart_with_log(struct world *world, int fd)
+{
+        VTD_CLEANUP_FD int before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        int wait_status;
+
+        assert_true(before >= 0);
+        assert_int_equal(kill(world->run.pid, SIGTERM), 0);
+        assert_int_equal(waitpid(world->run.pid, &wait_status, 0), world->run.pid);
+        world->run.audit_fd = vtd_close(world->run.audit_fd);
+        assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+        start_broker(world);
+        assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+}
+
+static size_t count_lines_with(int fd, const char *text)
+{
+        VTD_CLEANUP_FD int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        size_t count = 0;
+        char line[1024];
+        FILE *file;
+
+        assert_int_equal(lseek(own, 0, SEEK_SET), 0);
+        file = fdopen(own, "r");
+        assert_non_null(file);
+        own = -1;
+        while (fgets(line, sizeof(line), file))
+                count += strstr(line, text) != NULL;
+        (void)fclose(file);
+        return count;
+}
+
+/*
+ * Two that flood keep nobody waiting: others get their worker, and it its answers.  What they have
+ * vtd-brokerd report goes into the log as lines of a rate, not as fast as they can ask.
+ */
 static void test_flooding_workers_hold_up_nobody(void **state)
 {
+        VTD_CLEANUP_FD int log = memfd_create("log", MFD_CLOEXEC);
         struct world *world = *state;
         struct raw_client floods[2], client = {.fd = -1};
+        int64_t start;
+        size_t most;
 
+        restart_with_log(world, log);
+        start = now_ms();
         for (size_t i = 0; i < VTD_ARRAY_SIZE(floods); i++)
                 connect_to(world, "flood", &floods[i]);
         wait_for(world, "flood", "worker-ready", "", 5000);
@@ -335,6 +386,8 @@ static void test_flooding_workers_hold_up_nobody(void **state)
         wait_for(world, "flood", "worker-ended", "it did not answer", 20000);
         for (size_t i = 0; i < VTD_ARRAY_SIZE(floods); i++)
                 raw_close(&floods[i]);
+        most = LOG_BURST + LOG_RATE * (size_t)((now_ms() - start) / 1000 + 1);
+        assert_in_range(count_lines_with(log, ": x\n"), LOG_BURST, VTD_ARRAY_SIZE(floods) * most);
 }
 
 /* How often vtd-brokerd opens devices for one worker is bounded; it lives on, and is only slower. */

@@ -483,67 +483,6 @@ static void test_device_is_held_by_one_vm(void **state)
         raw_close(&second);
 }
 
-/* Ends vtd-brokerd and starts it again with its standard error going to @fd. */
-static void restart_with_log(struct world *world, int fd)
-{
-        VTD_CLEANUP_FD int before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-        int wait_status;
-
-        assert_true(before >= 0);
-        assert_int_equal(kill(world->run.pid, SIGTERM), 0);
-        assert_int_equal(waitpid(world->run.pid, &wait_status, 0), world->run.pid);
-        world->run.audit_fd = vtd_close(world->run.audit_fd);
-        world->next_line = world->run.n_lines;
-        assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
-        start_broker(world);
-        assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
-}
-
-static size_t count_lines_with(int fd, const char *text)
-{
-        VTD_CLEANUP_FD int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        size_t count = 0;
-        char line[1024];
-        FILE *file;
-
-        assert_int_equal(lseek(own, 0, SEEK_SET), 0);
-        file = fdopen(own, "r");
-        assert_non_null(file);
-        own = -1;
-        while (fgets(line, sizeof(line), file))
-                count += strstr(line, text) != NULL;
-        (void)fclose(file);
-        return count;
-}
-
-/* A VMM can make vtd-brokerd report the same thing as fast as it can ask: not into the log. */
-static void test_lines_that_a_vmm_provokes_are_limited(void **state)
-{
-        VTD_CLEANUP_FD int log = memfd_create("log", MFD_CLOEXEC);
-        struct world *world = *state;
-        struct vtd_request request = {.type = VTD_REQUEST_PLUG_DEVICE,
-                                      .plug_device = {.name = {"edu0"}}};
-        struct raw_client second = {.fd = -1};
-        struct vtd_reply reply;
-        int64_t start;
-        size_t lines;
-
-        restart_with_log(world, log);
-        connect_ready(world, &world->client);
-        greet(&world->client);
-        plug(&world->client, "edu0");
-        connect_ready(world, &second);
-        greet(&second);
-        start = now_ms();
-        for (int i = 0; i < 1000; i++) {
-                assert_int_equal(raw_call(&second, &request, -1, &reply), RAW_ANSWERED);
-                assert_int_equal(reply.refusal.reason, VTD_REASON_DEVICE_BUSY);
-        }
-        lines = count_lines_with(log, "held by vm");
-        assert_in_range(lines, 1, 100 + 20 * (size_t)((now_ms() - start) / 1000 + 1));
-        raw_close(&second);
-}
-
 /* A worker that is gone leaves nothing behind: its devices are closed, in the audit log too. */
 static void test_killed_worker_is_cleaned_up(void **state)
 {
@@ -735,7 +674,6 @@ int main(int argc, char **argv)
                 TEST(test_vms_per_tenant_are_limited),
                 TEST(test_connection_without_hello_is_closed),
                 TEST(test_device_is_held_by_one_vm),
-                TEST(test_lines_that_a_vmm_provokes_are_limited),
                 TEST(test_killed_worker_is_cleaned_up),
                 TEST(test_worker_that_does_not_answer_is_killed),
                 TEST(test_sigterm_drains),
