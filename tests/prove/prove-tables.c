@@ -14,36 +14,18 @@
 #undef BIT
 #include "frontend/scan.c"
 #include "frontend/tables.c"
+#include "tests/prove/any-config.h"
 
 #define PASIDS (UINT32_C(1) << 20)
 
-struct vtd_frontend_config nondet_config(void);
 struct vtd_walk nondet_walk(void);
 struct vtd_scan nondet_scan(void);
-
-int vtd_fail(struct vtd_log *log, int result, const char *format, ...)
-{
-        (void)log;
-        (void)format;
-        return result;
-}
 
 /* Of any unit that can exist. */
 static struct vtd_capabilities any_capabilities(void)
 {
-        struct vtd_frontend_config config = nondet_config();
+        struct vtd_frontend_config config = any_config();
 
-        config.first_stage = nondet_bool();
-        config.first_stage_1gib = nondet_bool();
-        config.first_stage_5level = nondet_bool();
-        config.supervisor_requests = nondet_bool();
-        config.extended_accessed = nondet_bool();
-        config.second_stage_dirty = nondet_bool();
-        config.nested = nondet_bool();
-        config.caching_mode = nondet_bool();
-        config.snoop_control = nondet_bool();
-        config.interrupt_remapping = nondet_bool();
-        config.extended_interrupt_mode = nondet_bool();
         ASSUME(vtd_capabilities_check(NULL, &config) == 0);
         return vtd_capabilities_of(&config);
 }
