@@ -22,8 +22,8 @@
 #include "frontend/queue.h"
 #include "frontend/registers.h"
 #include "shared/checked.h"
+#include "tests/unit/shared-memory.h"
 
-#define MEMORY       0x100000u
 #define ROOT         0x1000u
 #define CONTEXT      0x2000u
 #define DIRECTORY    0x3000u
@@ -50,7 +50,7 @@
 #define SECONDS_MAX 60
 
 struct world {
-        _Alignas(4096) uint8_t memory[MEMORY];
+        struct shared_memory memory; /* first: of callbacks */
         struct vtd_frontend *unit;
         _Atomic bool stop;
         _Atomic unsigned failures;
@@ -79,65 +79,11 @@ static void require(struct world *w, bool condition, const char *what)
                 print_error("%s\n", what);
 }
 
-static uint64_t *word_at(struct world *w, uint64_t gpa)
-{
-        return (uint64_t *)(void *)(w->memory + gpa);
-}
-
-static bool is_memory(uint64_t gpa, size_t size)
-{
-        return gpa < MEMORY && size <= MEMORY - gpa;
-}
-
-static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
-{
-        struct world *w = opaque;
-
-        if (!is_memory(gpa, size) || gpa % 8 != 0 || size % 8 != 0)
-                return -EFAULT;
-        for (size_t i = 0; i < size; i += 8) {
-                uint64_t word = __atomic_load_n(word_at(w, gpa + i), __ATOMIC_ACQUIRE);
-
-                memcpy((uint8_t *)data + i, &word, sizeof(word));
-        }
-        return 0;
-}
-
-static int write_memory(void *opaque, uint64_t gpa, const void *data, size_t size)
-{
-        struct world *w = opaque;
-        uint32_t value;
-
-        if (!is_memory(gpa, size) || gpa % 4 != 0 || size != sizeof(value))
-                return -EFAULT;
-        memcpy(&value, data, sizeof(value));
-        __atomic_store_n((uint32_t *)(void *)(w->memory + gpa), value, __ATOMIC_RELEASE);
-        return 0;
-}
-
-static int compare_exchange(void *opaque, uint64_t gpa, uint64_t expected, uint64_t desired,
-                            uint64_t *found)
-{
-        struct world *w = opaque;
-
-        if (!is_memory(gpa, 8))
-                return -EFAULT;
-        *found = expected;
-        (void)__atomic_compare_exchange_n(word_at(w, gpa), found, desired, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_SEQ_CST);
-        return 0;
-}
-
 static void send_message(void *opaque, uint64_t address, uint32_t data)
 {
         (void)opaque;
         (void)address;
         (void)data;
-}
-
-static void put(struct world *w, uint64_t gpa, uint64_t value)
-{
-        __atomic_store_n(word_at(w, gpa), value, __ATOMIC_RELEASE);
 }
 
 /* Any request, mostly of one device and of what there are tables for. */
@@ -276,31 +222,38 @@ static void rewrite_tables(struct world *w)
 {
         uint64_t *random = &w->random;
 
-        put(w, ROOT, CONTEXT | 1);
-        put(w, ROOT + 8, CONTEXT | 1);
+        shared_memory_put(&w->memory, ROOT, CONTEXT | 1);
+        shared_memory_put(&w->memory, ROOT + 8, CONTEXT | 1);
         for (unsigned i = 0; i < 128; i++) {
-                put(w, CONTEXT + i * 32, DIRECTORY | 0x8 | 1);
-                put(w, CONTEXT + i * 32 + 8, pick(random, 8) == 0 ? pick(random, PASIDS) : 0);
+                shared_memory_put(&w->memory, CONTEXT + i * 32, DIRECTORY | 0x8 | 1);
+                shared_memory_put(&w->memory, CONTEXT + i * 32 + 8,
+                                  pick(random, 8) == 0 ? pick(random, PASIDS) : 0);
         }
-        put(w, DIRECTORY, PASID_TABLE | 1);
+        shared_memory_put(&w->memory, DIRECTORY, PASID_TABLE | 1);
         for (unsigned i = 0; i < PASIDS; i++) {
                 uint64_t entry = PASID_TABLE + i * 64, fpd = pick(random, 16) == 0 ? 2 : 0;
 
-                put(w, entry + 8, pick(random, DOMAINS) | UINT64_C(1) << 23);
-                put(w, entry + 16, FIRST_STAGE | pick(random, 2) << 4 | pick(random, 2));
-                put(w, entry, SECOND_STAGE | (1 + i % 4) << 6 | 2 << 2 | fpd | 1);
+                shared_memory_put(&w->memory, entry + 8, pick(random, DOMAINS) | UINT64_C(1) << 23);
+                shared_memory_put(&w->memory, entry + 16,
+                                  FIRST_STAGE | pick(random, 2) << 4 | pick(random, 2));
+                shared_memory_put(&w->memory, entry,
+                                  SECOND_STAGE | (1 + i % 4) << 6 | 2 << 2 | fpd | 1);
         }
         for (unsigned i = 0; i < 3; i++) {
-                put(w, FIRST_STAGE + i * 0x1000, (FIRST_STAGE + 0x1000 + i * 0x1000) | 0x7);
-                put(w, SECOND_STAGE + i * 0x1000, (SECOND_STAGE + 0x1000 + i * 0x1000) | 0x3);
+                shared_memory_put(&w->memory, FIRST_STAGE + i * 0x1000,
+                                  (FIRST_STAGE + 0x1000 + i * 0x1000) | 0x7);
+                shared_memory_put(&w->memory, SECOND_STAGE + i * 0x1000,
+                                  (SECOND_STAGE + 0x1000 + i * 0x1000) | 0x3);
         }
         for (unsigned i = 0; i < 512; i++) {
-                put(w, FIRST_STAGE + 0x3000 + i * 8,
-                    pick(random, 256) << 12 | (pick(random, 8) ? 0x7 : pick(random, 0x68)));
-                put(w, SECOND_STAGE + 0x3000 + i * 8,
-                    (uint64_t)(i < 256 ? i : pick(random, 256)) << 12 |
-                            (pick(random, 8) ? 0x3 : pick(random, 4)));
-                put(w, INTERRUPTS + i * 16, pick(random, 256) << 16 | pick(random, 4));
+                shared_memory_put(&w->memory, FIRST_STAGE + 0x3000 + i * 8,
+                                  pick(random, 256) << 12 |
+                                          (pick(random, 8) ? 0x7 : pick(random, 0x68)));
+                shared_memory_put(&w->memory, SECOND_STAGE + 0x3000 + i * 8,
+                                  (uint64_t)(i < 256 ? i : pick(random, 256)) << 12 |
+                                          (pick(random, 8) ? 0x3 : pick(random, 4)));
+                shared_memory_put(&w->memory, INTERRUPTS + i * 16,
+                                  pick(random, 256) << 16 | pick(random, 4));
         }
 }
 
@@ -356,19 +309,22 @@ static void queue_descriptors(struct world *w)
         for (uint64_t left = pick(random, 4); left > 0; left--) {
                 size_t kind = pick(random, VTD_ARRAY_SIZE(kinds));
 
-                put(w, QUEUE + tail,
-                    kinds[kind].first | (kinds[kind].domain ? pick(random, DOMAINS) << 16 : 0) |
-                            (kinds[kind].pasid ? pick(random, PASIDS) << 32 : 0));
-                put(w, QUEUE + tail + 8,
-                    kinds[kind].range ? pick(random, 512) << 12 | pick(random, 19) : 0);
-                put(w, QUEUE + tail + 16, 0);
-                put(w, QUEUE + tail + 24, 0);
+                shared_memory_put(&w->memory, QUEUE + tail,
+                                  kinds[kind].first |
+                                          (kinds[kind].domain ? pick(random, DOMAINS) << 16 : 0) |
+                                          (kinds[kind].pasid ? pick(random, PASIDS) << 32 : 0));
+                shared_memory_put(&w->memory, QUEUE + tail + 8,
+                                  kinds[kind].range ? pick(random, 512) << 12 | pick(random, 19)
+                                                    : 0);
+                shared_memory_put(&w->memory, QUEUE + tail + 16, 0);
+                shared_memory_put(&w->memory, QUEUE + tail + 24, 0);
                 tail = (tail + 32) % QUEUE_SIZE;
         }
-        put(w, QUEUE + tail, UINT64_C(0x35) | pick(random, UINT64_C(1) << 32) << 32);
-        put(w, QUEUE + tail + 8, STATUS);
-        put(w, QUEUE + tail + 16, 0);
-        put(w, QUEUE + tail + 24, 0);
+        shared_memory_put(&w->memory, QUEUE + tail,
+                          UINT64_C(0x35) | pick(random, UINT64_C(1) << 32) << 32);
+        shared_memory_put(&w->memory, QUEUE + tail + 8, STATUS);
+        shared_memory_put(&w->memory, QUEUE + tail + 16, 0);
+        shared_memory_put(&w->memory, QUEUE + tail + 24, 0);
         vtd_frontend_write(w->unit, VTD_REG_IQT, 4, (tail + 32) % QUEUE_SIZE);
 }
 
@@ -441,9 +397,10 @@ static bool is_to_go_on(struct world *w, unsigned long steps, time_t begin)
 static void start(struct world *w)
 {
         struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_NESTED;
-        const struct vtd_frontend_callbacks callbacks = {.read_memory = read_memory,
-                                                         .write_memory = write_memory,
-                                                         .compare_exchange = compare_exchange,
+        const struct vtd_frontend_callbacks callbacks = {.read_memory = shared_memory_read,
+                                                         .write_memory = shared_memory_write,
+                                                         .compare_exchange =
+                                                                 shared_memory_compare_exchange,
                                                          .send_message = send_message};
 
         config.supervisor_requests = true;

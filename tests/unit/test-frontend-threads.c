@@ -8,7 +8,6 @@
  */
 #include "tests/unit/unit.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -21,8 +20,8 @@
 #include "frontend/registers.h"
 #include "frontend/tables.h"
 #include "shared/checked.h"
+#include "tests/unit/shared-memory.h"
 
-#define MEMORY    0x100000u
 #define ROOT      0x1000u
 #define CONTEXT   0x2000u
 #define DIRECTORY 0x3000u
@@ -72,7 +71,7 @@ struct device {
 };
 
 struct world {
-        _Alignas(4096) uint8_t memory[MEMORY];
+        struct shared_memory memory; /* first: of callbacks */
         struct vtd_frontend *unit;
         struct device devices[DEVICES];
         _Atomic uint64_t newest[SLOTS]; /* what a slot has at least, for accesses that begin now */
@@ -103,66 +102,11 @@ static void complain(struct world *w, const char *what, uint64_t a, uint64_t b)
                             (unsigned long long)b);
 }
 
-static uint64_t *word_at(struct world *w, uint64_t gpa)
-{
-        return (uint64_t *)(void *)(w->memory + gpa);
-}
-
-static bool is_memory(uint64_t gpa, size_t size)
-{
-        return gpa < MEMORY && size <= MEMORY - gpa;
-}
-
-/* Tables are shared, and so read and written a word at a time. */
-static int read_memory(void *opaque, uint64_t gpa, void *data, size_t size)
-{
-        struct world *w = opaque;
-        uint64_t word;
-
-        if (!is_memory(gpa, size) || gpa % 8 != 0 || size % 8 != 0)
-                return -EFAULT;
-        for (size_t i = 0; i < size; i += 8) {
-                word = __atomic_load_n(word_at(w, gpa + i), __ATOMIC_ACQUIRE);
-                memcpy((uint8_t *)data + i, &word, sizeof(word));
-        }
-        return 0;
-}
-
-static int write_memory(void *opaque, uint64_t gpa, const void *data, size_t size)
-{
-        struct world *w = opaque;
-        uint32_t value;
-
-        if (!is_memory(gpa, size) || gpa % 4 != 0 || size != sizeof(value))
-                return -EFAULT;
-        memcpy(&value, data, sizeof(value));
-        __atomic_store_n((uint32_t *)(void *)(w->memory + gpa), value, __ATOMIC_RELEASE);
-        return 0;
-}
-
-static int compare_exchange(void *opaque, uint64_t gpa, uint64_t expected, uint64_t desired,
-                            uint64_t *found)
-{
-        struct world *w = opaque;
-
-        if (!is_memory(gpa, 8))
-                return -EFAULT;
-        *found = expected;
-        (void)__atomic_compare_exchange_n(word_at(w, gpa), found, desired, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_SEQ_CST);
-        return 0;
-}
-
 static void send_message(void *opaque, uint64_t address, uint32_t data)
 {
         (void)opaque;
         (void)address;
         (void)data;
-}
-
-static void put(struct world *w, uint64_t gpa, uint64_t value)
-{
-        __atomic_store_n(word_at(w, gpa), value, __ATOMIC_RELEASE);
 }
 
 /* The tables of one set: the first stage's four levels from the top, then the second stage's. */
@@ -176,8 +120,8 @@ static void put_slot(struct world *w, unsigned set, unsigned slot)
         unsigned page = w->page_of[slot];
         uint64_t at = DATA + page * VTD_PAGE_SIZE;
 
-        put(w, table(set, 3) + slot * 8, page == PAGES ? 0 : at | 0x27);
-        put(w, table(set, 7) + slot * 8, page == PAGES ? 0 : at | 0x3);
+        shared_memory_put(&w->memory, table(set, 3) + slot * 8, page == PAGES ? 0 : at | 0x27);
+        shared_memory_put(&w->memory, table(set, 7) + slot * 8, page == PAGES ? 0 : at | 0x3);
 }
 
 static void build_set(struct world *w, unsigned set)
@@ -185,8 +129,10 @@ static void build_set(struct world *w, unsigned set)
         for (unsigned level = 3; level > 0; level--) {
                 uint64_t index = X >> (12 + 9 * level) & 511;
 
-                put(w, table(set, 3 - level) + index * 8, table(set, 4 - level) | 0x27);
-                put(w, table(set, 7 - level) + index * 8, table(set, 8 - level) | 0x3);
+                shared_memory_put(&w->memory, table(set, 3 - level) + index * 8,
+                                  table(set, 4 - level) | 0x27);
+                shared_memory_put(&w->memory, table(set, 7 - level) + index * 8,
+                                  table(set, 8 - level) | 0x3);
         }
         for (unsigned slot = 0; slot < SLOTS; slot++)
                 put_slot(w, set, slot);
@@ -206,21 +152,23 @@ static void put_entries(struct world *w)
         for (size_t i = 0; i < VTD_ARRAY_SIZE(entries); i++) {
                 uint64_t entry = PASIDS + entries[i].pasid * 64;
 
-                put(w, entry + 8, entries[i].domain | UINT64_C(1) << 23);
-                put(w, entry + 16, entries[i].first);
-                put(w, entry, entries[i].second | entries[i].type << 6 | 2 << 2 | 1);
+                shared_memory_put(&w->memory, entry + 8, entries[i].domain | UINT64_C(1) << 23);
+                shared_memory_put(&w->memory, entry + 16, entries[i].first);
+                shared_memory_put(&w->memory, entry,
+                                  entries[i].second | entries[i].type << 6 | 2 << 2 | 1);
         }
 }
 
 /* Everything but what goes by slots. */
 static void build_tables(struct world *w)
 {
-        put(w, ROOT, CONTEXT | 1);
+        shared_memory_put(&w->memory, ROOT, CONTEXT | 1);
         for (unsigned i = 0; i < DEVICES; i++)
-                put(w, CONTEXT + w->devices[i].rid * 32, DIRECTORY | 0x8 | 1);
-        put(w, DIRECTORY, PASIDS | 1);
-        put(w, IDENTITY, (IDENTITY + VTD_PAGE_SIZE) | 0x3);
-        put(w, IDENTITY + VTD_PAGE_SIZE, 0x83);
+                shared_memory_put(&w->memory, CONTEXT + w->devices[i].rid * 32,
+                                  DIRECTORY | 0x8 | 1);
+        shared_memory_put(&w->memory, DIRECTORY, PASIDS | 1);
+        shared_memory_put(&w->memory, IDENTITY, (IDENTITY + VTD_PAGE_SIZE) | 0x3);
+        shared_memory_put(&w->memory, IDENTITY + VTD_PAGE_SIZE, 0x83);
         build_set(w, 0);
         put_entries(w);
 }
@@ -235,7 +183,7 @@ static void use_page(struct device *device, unsigned slot, uint64_t gpa, uint64_
                 complain(w, "sent to no page of data", gpa, slot);
                 return;
         }
-        page = word_at(w, gpa);
+        page = shared_memory_word(&w->memory, gpa);
         tag = page[0];
         if (tag == POISON || tag % SLOTS != slot || tag / SLOTS < newest) {
                 complain(w, "sent to a page of another or an older slot", tag, newest);
@@ -352,10 +300,10 @@ static void settle(struct world *w)
 
 static void queue_words(struct world *w, uint64_t first, uint64_t second)
 {
-        put(w, QUEUE + w->tail, first);
-        put(w, QUEUE + w->tail + 8, second);
-        put(w, QUEUE + w->tail + 16, 0);
-        put(w, QUEUE + w->tail + 24, 0);
+        shared_memory_put(&w->memory, QUEUE + w->tail, first);
+        shared_memory_put(&w->memory, QUEUE + w->tail + 8, second);
+        shared_memory_put(&w->memory, QUEUE + w->tail + 16, 0);
+        shared_memory_put(&w->memory, QUEUE + w->tail + 24, 0);
         w->tail = (w->tail + 32) % 4096;
 }
 
@@ -365,7 +313,7 @@ static void complete(struct world *w)
         vtd_frontend_write(w->unit, VTD_REG_IQT, 4, w->tail);
         settle(w);
         assert_int_equal(
-                __atomic_load_n((uint32_t *)(void *)(w->memory + STATUS), __ATOMIC_ACQUIRE),
+                __atomic_load_n((uint32_t *)(void *)(w->memory.bytes + STATUS), __ATOMIC_ACQUIRE),
                 w->status);
 }
 
@@ -437,7 +385,7 @@ static void change_slot(struct world *w, unsigned slot)
 /* No device has it any more. */
 static void free_page(struct world *w, unsigned page)
 {
-        uint64_t *words = word_at(w, DATA + page * VTD_PAGE_SIZE);
+        uint64_t *words = shared_memory_word(&w->memory, DATA + page * VTD_PAGE_SIZE);
 
         for (unsigned i = 0; i < DEVICES; i++)
                 if (words[WORD_OF(i)] != 0 && words[WORD_OF(i)] != words[0])
@@ -451,7 +399,7 @@ static void free_page(struct world *w, unsigned page)
 static unsigned new_page(struct world *w, unsigned slot)
 {
         unsigned page = w->free_pages[0];
-        uint64_t *words = word_at(w, DATA + page * VTD_PAGE_SIZE);
+        uint64_t *words = shared_memory_word(&w->memory, DATA + page * VTD_PAGE_SIZE);
 
         w->free_count--;
         memmove(w->free_pages, w->free_pages + 1, w->free_count * sizeof(w->free_pages[0]));
@@ -492,9 +440,10 @@ static int setup(void **state)
                 enum kind kind;
         } kinds[DEVICES] = {{0x08, PLAIN}, {0x09, PLAIN}, {0x10, PASID_5}, {0x18, KEEPER}};
         const struct vtd_frontend_config config = VTD_FRONTEND_CONFIG_NESTED;
-        const struct vtd_frontend_callbacks callbacks = {.read_memory = read_memory,
-                                                         .write_memory = write_memory,
-                                                         .compare_exchange = compare_exchange,
+        const struct vtd_frontend_callbacks callbacks = {.read_memory = shared_memory_read,
+                                                         .write_memory = shared_memory_write,
+                                                         .compare_exchange =
+                                                                 shared_memory_compare_exchange,
                                                          .send_message = send_message};
         struct world *w = aligned_alloc(_Alignof(struct world), sizeof(*w));
 
@@ -502,7 +451,7 @@ static int setup(void **state)
         memset(w, 0, sizeof(*w));
         w->random = 0x5eed;
         for (unsigned i = 0; i < PAGES; i++) {
-                memset(w->memory + DATA + i * VTD_PAGE_SIZE, 0, VTD_PAGE_SIZE);
+                memset(w->memory.bytes + DATA + i * VTD_PAGE_SIZE, 0, VTD_PAGE_SIZE);
                 free_page(w, i);
         }
         for (unsigned slot = 0; slot < SLOTS; slot++)
