@@ -93,7 +93,8 @@ struct vtd_engine {
 
         struct vtd_backend *backend; /* NULL before connecting */
         bool lost;
-        uint32_t modes;  /* of HelloReply: what is granted, ... */
+        uint32_t minor;  /* of HelloReply: the version that is spoken, ... */
+        uint32_t modes;  /* ... what is granted, ... */
         uint32_t pasids; /* ... and how many PASIDs at once */
 
         bool outstanding;

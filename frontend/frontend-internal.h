@@ -40,6 +40,13 @@ static inline void vtd_frontend_unlock(struct vtd_frontend *frontend)
 void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_engine_state *state);
 
 /*
+ * Sends @request, with @fd unless that is -1, and waits for its answer.
+ * Returns 0 with @reply; VTD_FRONTEND_REFUSED, _LOST, _BUSY.
+ */
+int vtd_frontend_call(struct vtd_frontend *frontend, struct vtd_request *request, int fd,
+                      struct vtd_reply *reply);
+
+/*
  * Puts @backend in the place of a connection to a broker and says Hello through it.  It is owned by
  * the unit from here on, whatever the result, except after -EISCONN.  For tests and benchmarks,
  * which link the static library.

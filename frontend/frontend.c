@@ -161,6 +161,7 @@ int vtd_frontend_set_backend(struct vtd_frontend *frontend, struct vtd_backend *
                 return r;
         }
         frontend->engine.backend = backend;
+        frontend->engine.minor = reply.hello.minor;
         frontend->engine.modes = reply.hello.modes;
         frontend->engine.pasids = reply.hello.pasids;
         if (broker)
@@ -235,12 +236,8 @@ static void deliver(struct vtd_frontend *frontend, const struct vtd_engine_outpu
                 guest->callbacks.broker_lost(guest->opaque);
 }
 
-/*
- * Sends @request and waits for its answer.
- * Returns 0 with @reply; VTD_FRONTEND_REFUSED, _LOST, _BUSY.
- */
-static int call(struct vtd_frontend *frontend, struct vtd_request *request, int fd,
-                struct vtd_reply *reply)
+int vtd_frontend_call(struct vtd_frontend *frontend, struct vtd_request *request, int fd,
+                      struct vtd_reply *reply)
 {
         struct vtd_engine *engine = &frontend->engine;
         struct vtd_engine_output output;
@@ -274,7 +271,7 @@ static int unplug_handle(struct vtd_frontend *frontend, uint64_t device)
                                       .unplug_device = {.device = device}};
         struct vtd_reply reply;
 
-        return call(frontend, &request, -1, &reply);
+        return vtd_frontend_call(frontend, &request, -1, &reply);
 }
 
 static bool copy_name(struct vtd_name *out, const char *name)
@@ -349,7 +346,7 @@ int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t 
         if (vtd_bindings_are_full(bindings))
                 return vtd_fail(&frontend->log, -ENOSPC, "all %u devices are plugged",
                                 VTD_LIMIT_DEVICES);
-        r = call(frontend, &request, -1, &reply);
+        r = vtd_frontend_call(frontend, &request, -1, &reply);
         if (r != 0)
                 return r;
         r = check_host(frontend, name, &reply.plug_device);
@@ -401,7 +398,7 @@ int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size,
         if (fcntl(fd, F_GETFD) < 0)
                 return vtd_fail(&frontend->log, -EBADF,
                                 "memory in descriptor %d, which is not open", fd);
-        r = call(frontend, &request, fd, &reply);
+        r = vtd_frontend_call(frontend, &request, fd, &reply);
         if (r == 0)
                 *mapping = reply.map_memory.mapping;
         return r;
@@ -413,7 +410,7 @@ int vtd_frontend_unmap(struct vtd_frontend *frontend, uint64_t mapping)
                                       .unmap_memory = {.mapping = mapping}};
         struct vtd_reply reply;
 
-        return call(frontend, &request, -1, &reply);
+        return vtd_frontend_call(frontend, &request, -1, &reply);
 }
 
 uint64_t vtd_frontend_read(struct vtd_frontend *frontend, uint64_t offset, unsigned size)
@@ -507,52 +504,6 @@ void vtd_frontend_begin_anew(struct vtd_frontend *frontend, const struct vtd_eng
 void vtd_frontend_reset(struct vtd_frontend *frontend)
 {
         vtd_frontend_begin_anew(frontend, NULL);
-}
-
-/* Returns 0 with @request filled in; -ENODEV, -EINVAL. */
-static int prepare_region(struct vtd_frontend *frontend, struct vtd_request *request, uint16_t rid,
-                          unsigned region, uint64_t offset, unsigned width)
-{
-        const struct vtd_binding *binding =
-                vtd_bindings_peek(&frontend->engine.bindings, rid, VTD_NO_PASID);
-
-        if (!binding)
-                return -ENODEV;
-        if (width != 1 && width != 2 && width != 4 && width != 8)
-                return vtd_fail(&frontend->log, -EINVAL,
-                                "access of %u bytes, 1, 2, 4 or 8 are possible", width);
-        request->region = (struct vtd_region_request){
-                .device = binding->device, .region = region, .width = width, .offset = offset};
-        return 0;
-}
-
-int vtd_frontend_region_read(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
-                             uint64_t offset, unsigned width, uint64_t *value)
-{
-        struct vtd_request request = {.type = VTD_REQUEST_REGION_READ};
-        struct vtd_reply reply;
-        int r;
-
-        r = prepare_region(frontend, &request, rid, region, offset, width);
-        if (r == 0)
-                r = call(frontend, &request, -1, &reply);
-        if (r == 0)
-                *value = reply.region_read.value;
-        return r;
-}
-
-int vtd_frontend_region_write(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
-                              uint64_t offset, unsigned width, uint64_t value)
-{
-        struct vtd_request request = {.type = VTD_REQUEST_REGION_WRITE};
-        struct vtd_reply reply;
-        int r;
-
-        r = prepare_region(frontend, &request, rid, region, offset, width);
-        if (r != 0)
-                return r;
-        request.region.value = value & (UINT64_MAX >> (64 - 8 * width));
-        return call(frontend, &request, -1, &reply);
 }
 
 static enum vtd_frontend_binding binding_shown(const struct vtd_binding *binding)

@@ -138,6 +138,70 @@ static bool read_region_write(struct vtd_request *request, const void *from)
         return true;
 }
 
+static bool read_get_device_info(struct vtd_request *request, const void *from)
+{
+        const MESSAGE(GetDeviceInfoRequest) *message = from;
+
+        request->device.device = message->device;
+        return true;
+}
+
+static bool read_config_read(struct vtd_request *request, const void *from)
+{
+        const MESSAGE(ConfigReadRequest) *message = from;
+
+        request->config = (struct vtd_config_request){
+                .device = message->device,
+                .offset = message->offset,
+                .width = message->width,
+        };
+        return true;
+}
+
+static bool read_config_write(struct vtd_request *request, const void *from)
+{
+        const MESSAGE(ConfigWriteRequest) *message = from;
+
+        request->config = (struct vtd_config_request){
+                .device = message->device,
+                .offset = message->offset,
+                .width = message->width,
+                .value = message->value,
+        };
+        return true;
+}
+
+static bool read_set_interrupt(struct vtd_request *request, const void *from)
+{
+        const MESSAGE(SetInterruptRequest) *message = from;
+
+        request->interrupt = (struct vtd_device_interrupt_request){
+                .device = message->device,
+                .kind = message->kind,
+                .vector = message->vector,
+        };
+        return true;
+}
+
+static bool read_clear_interrupts(struct vtd_request *request, const void *from)
+{
+        const MESSAGE(ClearInterruptsRequest) *message = from;
+
+        request->interrupt = (struct vtd_device_interrupt_request){
+                .device = message->device,
+                .kind = message->kind,
+        };
+        return true;
+}
+
+static bool read_reset_device(struct vtd_request *request, const void *from)
+{
+        const MESSAGE(ResetDeviceRequest) *message = from;
+
+        request->device.device = message->device;
+        return true;
+}
+
 static bool read_hello_reply(struct vtd_reply *reply, const void *from)
 {
         const MESSAGE(HelloReply) *message = from;
@@ -201,6 +265,35 @@ static bool read_region_read_reply(struct vtd_reply *reply, const void *from)
         const MESSAGE(RegionReadReply) *message = from;
 
         reply->region_read.value = message->value;
+        return true;
+}
+
+static bool read_device_info_reply(struct vtd_reply *reply, const void *from)
+{
+        const MESSAGE(GetDeviceInfoReply) *message = from;
+        struct vtd_device_info_reply *to = &reply->device_info;
+
+        if (message->n_regions != VTD_REGIONS)
+                return false;
+        for (size_t i = 0; i < VTD_REGIONS; i++)
+                to->regions[i] = (struct vtd_device_region){
+                        .size = message->regions[i]->size,
+                        .readable = message->regions[i]->readable,
+                        .writable = message->regions[i]->writable,
+                };
+        to->config_readable = message->config_readable;
+        to->config_writable = message->config_writable;
+        to->msi_vectors = message->msi_vectors;
+        to->msix_vectors = message->msix_vectors;
+        to->can_reset = message->can_reset;
+        return true;
+}
+
+static bool read_config_read_reply(struct vtd_reply *reply, const void *from)
+{
+        const MESSAGE(ConfigReadReply) *message = from;
+
+        reply->config_read.value = message->value;
         return true;
 }
 
@@ -274,9 +367,15 @@ static const struct request_body request_bodies[] = {
         REQUEST(READ_DIRTY_BITMAP, read_dirty_bitmap_request, PARTIAL, NULL),
         REQUEST(SUBSCRIBE_PAGE_REQUESTS, subscribe_page_requests_request, PARTIAL, NULL),
         REQUEST(RESPOND_PAGE_REQUEST, respond_page_request, PARTIAL, NULL),
+        REQUEST(GET_DEVICE_INFO, get_device_info_request, COMPLETE, read_get_device_info),
+        REQUEST(CONFIG_READ, config_read_request, COMPLETE, read_config_read),
+        REQUEST(CONFIG_WRITE, config_write_request, COMPLETE, read_config_write),
+        REQUEST(SET_INTERRUPT, set_interrupt_request, COMPLETE, read_set_interrupt),
+        REQUEST(CLEAR_INTERRUPTS, clear_interrupts_request, COMPLETE, read_clear_interrupts),
+        REQUEST(RESET_DEVICE, reset_device_request, COMPLETE, read_reset_device),
 };
 
-/* No row: the request is not built, and its answer can only be a refusal. */
+/* No descriptor: the request is not built, and its answer can only be a refusal. */
 static const struct reply_body reply_bodies[] = {
         REPLY(HELLO, hello_reply, COMPLETE, read_hello_reply, 20, 62),
         REPLY(PLUG_DEVICE, plug_device_reply, COMPLETE, read_plug_device_reply, 10, 425),
@@ -288,6 +387,12 @@ static const struct reply_body reply_bodies[] = {
         REPLY(REGION_READ, region_read_reply, COMPLETE, read_region_read_reply, 2, 11),
         REPLY(REGION_WRITE, region_write_reply, COMPLETE, NULL, 0, 0),
         REPLY(GET_STATS, get_stats_reply, COMPLETE, read_stats_reply, 24, 107),
+        REPLY(GET_DEVICE_INFO, get_device_info_reply, COMPLETE, read_device_info_reply, 58, 113),
+        REPLY(CONFIG_READ, config_read_reply, COMPLETE, read_config_read_reply, 2, 6),
+        REPLY(CONFIG_WRITE, config_write_reply, COMPLETE, NULL, 0, 0),
+        REPLY(SET_INTERRUPT, set_interrupt_reply, COMPLETE, NULL, 0, 0),
+        REPLY(CLEAR_INTERRUPTS, clear_interrupts_reply, COMPLETE, NULL, 0, 0),
+        REPLY(RESET_DEVICE, reset_device_reply, COMPLETE, NULL, 0, 0),
 };
 
 static const struct reply_body refusal_body = {BODY(refusal, COMPLETE), read_refusal, 8, 26};
@@ -329,6 +434,8 @@ bool vtd_wire_read_reply(struct vtd_codec *codec, struct vtd_reply *reply, const
                 if (reply->type >= VTD_ARRAY_SIZE(reply_bodies))
                         return false;
                 kind = &reply_bodies[reply->type];
+                if (!kind->descriptor)
+                        return false;
         }
         if (length < kind->min || length > kind->max)
                 return false;

@@ -127,6 +127,62 @@ static size_t write_region_write(const struct vtd_region_request *from, uint8_t 
         return pack_complete(&message.base, body);
 }
 
+static size_t write_get_device_info(const struct vtd_device_request *from, uint8_t *body)
+{
+        MESSAGE(GetDeviceInfoRequest) message = VTD__BROKER__V1__GET_DEVICE_INFO_REQUEST__INIT;
+
+        message.device = from->device;
+        return pack_complete(&message.base, body);
+}
+
+static size_t write_config_read(const struct vtd_config_request *from, uint8_t *body)
+{
+        MESSAGE(ConfigReadRequest) message = VTD__BROKER__V1__CONFIG_READ_REQUEST__INIT;
+
+        message.device = from->device;
+        message.offset = from->offset;
+        message.width = from->width;
+        return pack_complete(&message.base, body);
+}
+
+static size_t write_config_write(const struct vtd_config_request *from, uint8_t *body)
+{
+        MESSAGE(ConfigWriteRequest) message = VTD__BROKER__V1__CONFIG_WRITE_REQUEST__INIT;
+
+        message.device = from->device;
+        message.offset = from->offset;
+        message.width = from->width;
+        message.value = from->value;
+        return pack_complete(&message.base, body);
+}
+
+static size_t write_set_interrupt(const struct vtd_device_interrupt_request *from, uint8_t *body)
+{
+        MESSAGE(SetInterruptRequest) message = VTD__BROKER__V1__SET_INTERRUPT_REQUEST__INIT;
+
+        message.device = from->device;
+        message.kind = from->kind;
+        message.vector = from->vector;
+        return pack_complete(&message.base, body);
+}
+
+static size_t write_clear_interrupts(const struct vtd_device_interrupt_request *from, uint8_t *body)
+{
+        MESSAGE(ClearInterruptsRequest) message = VTD__BROKER__V1__CLEAR_INTERRUPTS_REQUEST__INIT;
+
+        message.device = from->device;
+        message.kind = from->kind;
+        return pack_complete(&message.base, body);
+}
+
+static size_t write_reset_device(const struct vtd_device_request *from, uint8_t *body)
+{
+        MESSAGE(ResetDeviceRequest) message = VTD__BROKER__V1__RESET_DEVICE_REQUEST__INIT;
+
+        message.device = from->device;
+        return pack_complete(&message.base, body);
+}
+
 size_t vtd_wire_write_request(const struct vtd_request *request, uint8_t *body)
 {
         switch ((unsigned)request->type) {
@@ -148,6 +204,18 @@ size_t vtd_wire_write_request(const struct vtd_request *request, uint8_t *body)
                 return write_region_read(&request->region, body);
         case VTD_REQUEST_REGION_WRITE:
                 return write_region_write(&request->region, body);
+        case VTD_REQUEST_GET_DEVICE_INFO:
+                return write_get_device_info(&request->device, body);
+        case VTD_REQUEST_CONFIG_READ:
+                return write_config_read(&request->config, body);
+        case VTD_REQUEST_CONFIG_WRITE:
+                return write_config_write(&request->config, body);
+        case VTD_REQUEST_SET_INTERRUPT:
+                return write_set_interrupt(&request->interrupt, body);
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+                return write_clear_interrupts(&request->interrupt, body);
+        case VTD_REQUEST_RESET_DEVICE:
+                return write_reset_device(&request->device, body);
         default: /* GetStats, and what is not built: an empty body */
                 return 0;
         }
@@ -218,6 +286,38 @@ static size_t write_region_read_reply(const struct vtd_region_read_reply *from, 
         return pack_complete(&message.base, body);
 }
 
+static size_t write_device_info_reply(const struct vtd_device_info_reply *from, uint8_t *body)
+{
+        MESSAGE(GetDeviceInfoReply) message = VTD__BROKER__V1__GET_DEVICE_INFO_REPLY__INIT;
+        MESSAGE(DeviceRegion) regions[VTD_REGIONS];
+        MESSAGE(DeviceRegion) * pointers[VTD_REGIONS];
+
+        for (size_t i = 0; i < VTD_REGIONS; i++) {
+                vtd__broker__v1__device_region__init(&regions[i]);
+                regions[i].size = from->regions[i].size;
+                regions[i].readable = from->regions[i].readable;
+                regions[i].writable = from->regions[i].writable;
+                vtd_wire_set_complete(&regions[i].base);
+                pointers[i] = &regions[i];
+        }
+        message.n_regions = VTD_REGIONS;
+        message.regions = pointers;
+        message.config_readable = from->config_readable;
+        message.config_writable = from->config_writable;
+        message.msi_vectors = from->msi_vectors;
+        message.msix_vectors = from->msix_vectors;
+        message.can_reset = from->can_reset;
+        return pack_complete(&message.base, body);
+}
+
+static size_t write_config_read_reply(const struct vtd_config_read_reply *from, uint8_t *body)
+{
+        MESSAGE(ConfigReadReply) message = VTD__BROKER__V1__CONFIG_READ_REPLY__INIT;
+
+        message.value = from->value;
+        return pack_complete(&message.base, body);
+}
+
 static size_t write_stats_reply(const struct vtd_stats *from, uint8_t *body)
 {
         MESSAGE(GetStatsReply) message = VTD__BROKER__V1__GET_STATS_REPLY__INIT;
@@ -265,6 +365,10 @@ size_t vtd_wire_write_reply(const struct vtd_reply *reply, uint8_t *body)
                 return write_region_read_reply(&reply->region_read, body);
         case VTD_REQUEST_GET_STATS:
                 return write_stats_reply(&reply->stats, body);
+        case VTD_REQUEST_GET_DEVICE_INFO:
+                return write_device_info_reply(&reply->device_info, body);
+        case VTD_REQUEST_CONFIG_READ:
+                return write_config_read_reply(&reply->config_read, body);
         default: /* the others have an empty body */
                 return 0;
         }

@@ -14,7 +14,7 @@
 #include "shared/limits.h"
 
 #define VTD_PROTOCOL_MAJOR 1u
-#define VTD_PROTOCOL_MINOR 0u
+#define VTD_PROTOCOL_MINOR 1u
 
 /* Values of the header's type field. */
 enum vtd_request_type {
@@ -32,6 +32,12 @@ enum vtd_request_type {
         VTD_REQUEST_READ_DIRTY_BITMAP = 12,
         VTD_REQUEST_SUBSCRIBE_PAGE_REQUESTS = 13,
         VTD_REQUEST_RESPOND_PAGE_REQUEST = 14,
+        VTD_REQUEST_GET_DEVICE_INFO = 15,
+        VTD_REQUEST_CONFIG_READ = 16,
+        VTD_REQUEST_CONFIG_WRITE = 17,
+        VTD_REQUEST_SET_INTERRUPT = 18,
+        VTD_REQUEST_CLEAR_INTERRUPTS = 19,
+        VTD_REQUEST_RESET_DEVICE = 20,
         VTD_REQUEST_TYPE_END,
 };
 
@@ -69,34 +75,41 @@ enum vtd_reason {
         VTD_REASON_DEVICE_LIMIT,            /* LIMIT */
         VTD_REASON_FIRST_STAGE_TABLE_LIMIT, /* LIMIT */
         VTD_REASON_PASID_LIMIT,             /* LIMIT: PASIDs attached at once */
-        VTD_REASON_HOST_LIMIT,        /* LIMIT: the host ran out (locked memory, domain ids) */
-        VTD_REASON_DEVICE_HANDLE,     /* NOT_FOUND */
-        VTD_REASON_MAPPING_HANDLE,    /* NOT_FOUND */
-        VTD_REASON_TABLE_HANDLE,      /* NOT_FOUND */
-        VTD_REASON_DEVICE_PLUGGED,    /* INVALID: this VM has it already */
-        VTD_REASON_NO_DEVICE,         /* INVALID: memory is mapped after the first plug */
-        VTD_REASON_MEMFD_KIND,        /* INVALID: the descriptor is not a memfd */
-        VTD_REASON_MEMFD_SEALS,       /* INVALID: seals asked (found), allowed (needed) */
-        VTD_REASON_MEMFD_ACCESS,      /* INVALID: not open for reading and writing */
-        VTD_REASON_MEMFD_RANGE,       /* INVALID: end asked, size allowed */
-        VTD_REASON_ALIGNMENT,         /* INVALID: asked value, allowed alignment */
-        VTD_REASON_ADDRESS_RANGE,     /* INVALID: end asked, limit allowed */
-        VTD_REASON_OVERLAP,           /* INVALID: overlaps an existing mapping */
-        VTD_REASON_RESERVED_RANGE,    /* INVALID: touches a range reserved by a device */
-        VTD_REASON_ROOT_NOT_MAPPED,   /* INVALID: asked root address */
-        VTD_REASON_WIDTH_UNSUPPORTED, /* INVALID: the host's IOMMU lacks that address width */
-        VTD_REASON_FLAGS_UNSUPPORTED, /* INVALID: the host's IOMMU lacks those flags */
-        VTD_REASON_PASID_RANGE,       /* INVALID: PASID asked, first one not allowed */
-        VTD_REASON_INVALIDATE_RANGE,  /* INVALID: address or page count out of range */
-        VTD_REASON_REGION_RANGE,      /* INVALID: end asked, region size allowed */
-        VTD_REASON_DEVICE_BUSY,       /* BUSY: held by another VM, or in reset */
-        VTD_REASON_HOST_NOT_VTD,      /* HOST: the device is not behind a VT-d IOMMU */
-        VTD_REASON_HOST_NO_NESTING,   /* HOST: that IOMMU has no nested translation */
-        VTD_REASON_HOST_DEVICE,       /* HOST: the device could not be opened or bound */
-        VTD_REASON_HOST_FAILED,       /* HOST: a host call failed; Invalidate: allowed is the
+        VTD_REASON_HOST_LIMIT,         /* LIMIT: the host ran out (locked memory, domain ids) */
+        VTD_REASON_DEVICE_HANDLE,      /* NOT_FOUND */
+        VTD_REASON_MAPPING_HANDLE,     /* NOT_FOUND */
+        VTD_REASON_TABLE_HANDLE,       /* NOT_FOUND */
+        VTD_REASON_DEVICE_PLUGGED,     /* INVALID: this VM has it already */
+        VTD_REASON_NO_DEVICE,          /* INVALID: memory is mapped after the first plug */
+        VTD_REASON_MEMFD_KIND,         /* INVALID: the descriptor is not a memfd */
+        VTD_REASON_MEMFD_SEALS,        /* INVALID: seals asked (found), allowed (needed) */
+        VTD_REASON_MEMFD_ACCESS,       /* INVALID: not open for reading and writing */
+        VTD_REASON_MEMFD_RANGE,        /* INVALID: end asked, size allowed */
+        VTD_REASON_ALIGNMENT,          /* INVALID: asked value, allowed alignment */
+        VTD_REASON_ADDRESS_RANGE,      /* INVALID: end asked, limit allowed */
+        VTD_REASON_OVERLAP,            /* INVALID: overlaps an existing mapping */
+        VTD_REASON_RESERVED_RANGE,     /* INVALID: touches a range reserved by a device */
+        VTD_REASON_ROOT_NOT_MAPPED,    /* INVALID: asked root address */
+        VTD_REASON_WIDTH_UNSUPPORTED,  /* INVALID: the host's IOMMU lacks that address width */
+        VTD_REASON_FLAGS_UNSUPPORTED,  /* INVALID: the host's IOMMU lacks those flags */
+        VTD_REASON_PASID_RANGE,        /* INVALID: PASID asked, first one not allowed */
+        VTD_REASON_INVALIDATE_RANGE,   /* INVALID: address or page count out of range */
+        VTD_REASON_REGION_RANGE,       /* INVALID: end asked, region size allowed */
+        VTD_REASON_DEVICE_BUSY,        /* BUSY: held by another VM, or in reset */
+        VTD_REASON_HOST_NOT_VTD,       /* HOST: the device is not behind a VT-d IOMMU */
+        VTD_REASON_HOST_NO_NESTING,    /* HOST: that IOMMU has no nested translation */
+        VTD_REASON_HOST_DEVICE,        /* HOST: the device could not be opened or bound */
+        VTD_REASON_HOST_FAILED,        /* HOST: a host call failed; Invalidate: allowed is the
                                             * number of entries done, and the table's attachments
                                             * are blocked */
-        VTD_REASON_HOST_BRIDGE,       /* HOST: behind a bridge to conventional PCI */
+        VTD_REASON_HOST_BRIDGE,        /* HOST: behind a bridge to conventional PCI */
+        VTD_REASON_HOST_CONFIG,        /* HOST: its configuration space breaks the rules of PCI:
+                                            * asked is the offset where */
+        VTD_REASON_CONFIG_NOT_GRANTED, /* DENIED */
+        VTD_REASON_INTERRUPT_LIMIT,    /* LIMIT: vectors armed at once */
+        VTD_REASON_INTERRUPT_VECTOR,   /* INVALID: vector asked, number of them allowed */
+        VTD_REASON_INTERRUPT_KIND,     /* INVALID: vectors of the other kind are armed */
+        VTD_REASON_EVENTFD_KIND,       /* INVALID: the descriptor is not an eventfd */
         VTD_REASON_END,
 };
 
@@ -112,6 +125,16 @@ enum vtd_attach_mode {
         VTD_ATTACH_FIRST_STAGE = 3,
         VTD_ATTACH_MODE_END,
 };
+
+/* How a device signals. */
+enum vtd_interrupt_kind {
+        VTD_INTERRUPT_MSI = 1,
+        VTD_INTERRUPT_MSIX = 2,
+        VTD_INTERRUPT_KIND_END,
+};
+
+/* BARs of a PCI function. */
+#define VTD_REGIONS 6u
 
 /* A PASID on the wire; absence is VTD_NO_PASID, and 0 is never a valid PASID here. */
 #define VTD_NO_PASID  0u
@@ -216,6 +239,43 @@ struct vtd_region_read_reply {
         uint64_t value;
 };
 
+/* GetDeviceInfo and ResetDevice */
+struct vtd_device_request {
+        uint64_t device;
+};
+
+struct vtd_device_region {
+        uint64_t size; /* 0: there is no such BAR, and it is neither readable nor writable */
+        bool readable;
+        bool writable; /* only if readable */
+};
+
+struct vtd_device_info_reply {
+        struct vtd_device_region regions[VTD_REGIONS];
+        bool config_readable;
+        bool config_writable;  /* only if readable */
+        uint32_t msi_vectors;  /* 0 or 1 */
+        uint32_t msix_vectors; /* at most VTD_LIMIT_INTERRUPTS */
+        bool can_reset;
+};
+
+struct vtd_config_request {
+        uint64_t device;
+        uint32_t offset; /* unchecked */
+        uint32_t width;  /* 1, 2 or 4 */
+        uint32_t value;  /* ConfigWrite: fits width bytes; ConfigRead: 0 */
+};
+
+struct vtd_config_read_reply {
+        uint32_t value;
+};
+
+struct vtd_device_interrupt_request {
+        uint64_t device;
+        enum vtd_interrupt_kind kind;
+        uint32_t vector; /* SetInterrupt: unchecked; ClearInterrupts: 0 */
+};
+
 struct vtd_stats {
         uint64_t requests;
         uint64_t refused;
@@ -250,6 +310,10 @@ struct vtd_request {
                 struct vtd_attach_request attach;
                 struct vtd_invalidate_request invalidate;
                 struct vtd_region_request region; /* RegionRead and RegionWrite */
+                struct vtd_device_request device; /* GetDeviceInfo and ResetDevice */
+                struct vtd_config_request config; /* ConfigRead and ConfigWrite */
+                struct vtd_device_interrupt_request
+                        interrupt; /* SetInterrupt and ClearInterrupts */
                 /* the other types carry nothing that is used before they are built */
         };
 };
@@ -265,6 +329,8 @@ struct vtd_reply {
                 struct vtd_map_memory_reply map_memory;
                 struct vtd_attach_reply attach;
                 struct vtd_region_read_reply region_read;
+                struct vtd_device_info_reply device_info;
+                struct vtd_config_read_reply config_read;
                 struct vtd_stats stats;
         };
 };
@@ -275,6 +341,8 @@ struct vtd_request_kind {
         uint16_t body_min;
         uint16_t body_max;
         uint8_t fd_count;
+        uint8_t minor; /* minor version of the protocol from which on it may be sent */
+        bool reserved; /* in the schema, but not built: its fields may be absent */
 };
 
 /* The row of @type, or NULL when there is no such request.  Static storage. */

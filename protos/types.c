@@ -11,24 +11,31 @@
 #include "shared/checked.h"
 
 /*
- * type, name, smallest and largest canonical body, descriptors.  The limits follow from the schema:
- * a field takes one byte of tag and 1 to 10 bytes of varint (1 to 5 for 32 bits).
+ * type, name, smallest and largest canonical body, descriptors, minor version that brought it,
+ * whether it is reserved.  The limits follow from the schema: a field takes one byte of tag and 1 to
+ * 10 bytes of varint (1 to 5 for 32 bits).
  */
 #define REQUESTS(ROW)                                                                              \
-        ROW(HELLO, "Hello", 6, 23, 0)                                                              \
-        ROW(PLUG_DEVICE, "PlugDevice", 3, 33, 0)                                                   \
-        ROW(UNPLUG_DEVICE, "UnplugDevice", 2, 11, 0)                                               \
-        ROW(MAP_MEMORY, "MapMemory", 6, 33, 1)                                                     \
-        ROW(UNMAP_MEMORY, "UnmapMemory", 2, 11, 0)                                                 \
-        ROW(ATTACH, "Attach", 4, 36, 0)                                                            \
-        ROW(INVALIDATE, "Invalidate", 10, 3339, 0)                                                 \
-        ROW(REGION_READ, "RegionRead", 8, 30, 0)                                                   \
-        ROW(REGION_WRITE, "RegionWrite", 10, 41, 0)                                                \
-        ROW(GET_STATS, "GetStats", 0, 0, 0)                                                        \
-        ROW(SET_DIRTY_TRACKING, "SetDirtyTracking", 0, 2, 0)                                       \
-        ROW(READ_DIRTY_BITMAP, "ReadDirtyBitmap", 0, 24, 1)                                        \
-        ROW(SUBSCRIBE_PAGE_REQUESTS, "SubscribePageRequests", 0, 11, 0)                            \
-        ROW(RESPOND_PAGE_REQUEST, "RespondPageRequest", 0, 29, 0)
+        ROW(HELLO, "Hello", 6, 23, 0, 0, false)                                                    \
+        ROW(PLUG_DEVICE, "PlugDevice", 3, 33, 0, 0, false)                                         \
+        ROW(UNPLUG_DEVICE, "UnplugDevice", 2, 11, 0, 0, false)                                     \
+        ROW(MAP_MEMORY, "MapMemory", 6, 33, 1, 0, false)                                           \
+        ROW(UNMAP_MEMORY, "UnmapMemory", 2, 11, 0, 0, false)                                       \
+        ROW(ATTACH, "Attach", 4, 36, 0, 0, false)                                                  \
+        ROW(INVALIDATE, "Invalidate", 10, 3339, 0, 0, false)                                       \
+        ROW(REGION_READ, "RegionRead", 8, 30, 0, 0, false)                                         \
+        ROW(REGION_WRITE, "RegionWrite", 10, 41, 0, 0, false)                                      \
+        ROW(GET_STATS, "GetStats", 0, 0, 0, 0, false)                                              \
+        ROW(SET_DIRTY_TRACKING, "SetDirtyTracking", 0, 2, 0, 0, true)                              \
+        ROW(READ_DIRTY_BITMAP, "ReadDirtyBitmap", 0, 24, 1, 0, true)                               \
+        ROW(SUBSCRIBE_PAGE_REQUESTS, "SubscribePageRequests", 0, 11, 0, 0, true)                   \
+        ROW(RESPOND_PAGE_REQUEST, "RespondPageRequest", 0, 29, 0, 0, true)                         \
+        ROW(GET_DEVICE_INFO, "GetDeviceInfo", 2, 11, 0, 1, false)                                  \
+        ROW(CONFIG_READ, "ConfigRead", 6, 19, 0, 1, false)                                         \
+        ROW(CONFIG_WRITE, "ConfigWrite", 8, 25, 0, 1, false)                                       \
+        ROW(SET_INTERRUPT, "SetInterrupt", 6, 19, 1, 1, false)                                     \
+        ROW(CLEAR_INTERRUPTS, "ClearInterrupts", 4, 13, 0, 1, false)                               \
+        ROW(RESET_DEVICE, "ResetDevice", 2, 11, 0, 1, false)
 
 #define STATUSES(ROW)                                                                              \
         ROW(UNSUPPORTED, "unsupported")                                                            \
@@ -80,7 +87,13 @@
         ROW(HOST_NO_NESTING, HOST, "host-no-nesting")                                              \
         ROW(HOST_DEVICE, HOST, "host-device")                                                      \
         ROW(HOST_FAILED, HOST, "host-failed")                                                      \
-        ROW(HOST_BRIDGE, HOST, "host-bridge")
+        ROW(HOST_BRIDGE, HOST, "host-bridge")                                                      \
+        ROW(HOST_CONFIG, HOST, "host-config")                                                      \
+        ROW(CONFIG_NOT_GRANTED, DENIED, "config-not-granted")                                      \
+        ROW(INTERRUPT_LIMIT, LIMIT, "interrupt-limit")                                             \
+        ROW(INTERRUPT_VECTOR, INVALID, "interrupt-vector")                                         \
+        ROW(INTERRUPT_KIND, INVALID, "interrupt-kind")                                             \
+        ROW(EVENTFD_KIND, INVALID, "eventfd-kind")
 
 #define ATTACH_MODES(ROW)                                                                          \
         ROW(BLOCKED, "blocked")                                                                    \
@@ -94,14 +107,18 @@ _Static_assert((STATUSES(COUNT)) == VTD_STATUS_END - 1, "a status has no row");
 _Static_assert((REASONS(COUNT)) == VTD_REASON_END - 1, "a reason has no row");
 _Static_assert((ATTACH_MODES(COUNT)) == VTD_ATTACH_MODE_END - 1, "an attach mode has no row");
 
-#define CHECK_LIMITS(type, text, min, max, fds)                                                    \
+#define CHECK_LIMITS(type, text, min, max, fds, minor, reserved)                                   \
         _Static_assert((min) <= (max) && (max) <= VTD_LIMIT_BODY && (fds) < VTD_LIMIT_RECORD_FDS,  \
                        text);
 REQUESTS(CHECK_LIMITS)
 
-#define REQUEST_ROW(type, text, min, max, fds)                                                     \
-        [VTD_REQUEST_##                                                                            \
-                type] = {.name = (text), .body_min = (min), .body_max = (max), .fd_count = (fds)},
+#define REQUEST_ROW(type, text, min, max, fds, since, unbuilt)                                     \
+        [VTD_REQUEST_##type] = {.name = (text),                                                    \
+                                .body_min = (min),                                                 \
+                                .body_max = (max),                                                 \
+                                .fd_count = (fds),                                                 \
+                                .minor = (since),                                                  \
+                                .reserved = (unbuilt)},
 #define STATUS_ROW(status, text)         [VTD_STATUS_##status] = (text),
 #define REASON_ROW(reason, status, text) [VTD_REASON_##reason] = {VTD_STATUS_##status, (text)},
 #define ATTACH_MODE_ROW(mode, text)      [VTD_ATTACH_##mode] = (text),

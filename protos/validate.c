@@ -48,6 +48,20 @@ static bool is_valid_region(const struct vtd_region_request *region, bool write)
         return region->width == 8 || region->value >> (region->width * 8) == 0;
 }
 
+static bool is_valid_config(const struct vtd_config_request *config, bool write)
+{
+        if (config->width != 1 && config->width != 2 && config->width != 4)
+                return false;
+        if (!write)
+                return config->value == 0;
+        return config->width == 4 || config->value >> (config->width * 8) == 0;
+}
+
+static bool is_valid_kind(enum vtd_interrupt_kind kind)
+{
+        return kind == VTD_INTERRUPT_MSI || kind == VTD_INTERRUPT_MSIX;
+}
+
 bool vtd_wire_valid_request(const struct vtd_request *request)
 {
         switch (request->type) {
@@ -60,6 +74,8 @@ bool vtd_wire_valid_request(const struct vtd_request *request)
         case VTD_REQUEST_READ_DIRTY_BITMAP:
         case VTD_REQUEST_SUBSCRIBE_PAGE_REQUESTS:
         case VTD_REQUEST_RESPOND_PAGE_REQUEST:
+        case VTD_REQUEST_GET_DEVICE_INFO:
+        case VTD_REQUEST_RESET_DEVICE:
                 return true;
         case VTD_REQUEST_PLUG_DEVICE:
                 return is_valid_name(&request->plug_device.name);
@@ -72,6 +88,14 @@ bool vtd_wire_valid_request(const struct vtd_request *request)
                 return is_valid_region(&request->region, false);
         case VTD_REQUEST_REGION_WRITE:
                 return is_valid_region(&request->region, true);
+        case VTD_REQUEST_CONFIG_READ:
+                return is_valid_config(&request->config, false);
+        case VTD_REQUEST_CONFIG_WRITE:
+                return is_valid_config(&request->config, true);
+        case VTD_REQUEST_SET_INTERRUPT:
+                return is_valid_kind(request->interrupt.kind);
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+                return is_valid_kind(request->interrupt.kind) && request->interrupt.vector == 0;
         case VTD_REQUEST_TYPE_END:
         default:
                 return false;
@@ -87,6 +111,23 @@ static bool is_valid_plug_device_reply(const struct vtd_plug_device_reply *reply
                         return false;
         }
         return true;
+}
+
+static bool is_valid_access(bool exists, bool readable, bool writable)
+{
+        return (exists || !readable) && (readable || !writable);
+}
+
+static bool is_valid_device_info_reply(const struct vtd_device_info_reply *reply)
+{
+        for (size_t i = 0; i < VTD_REGIONS; i++) {
+                const struct vtd_device_region *region = &reply->regions[i];
+
+                if (!is_valid_access(region->size > 0, region->readable, region->writable))
+                        return false;
+        }
+        return is_valid_access(true, reply->config_readable, reply->config_writable) &&
+               reply->msi_vectors <= 1 && reply->msix_vectors <= VTD_LIMIT_INTERRUPTS;
 }
 
 static bool is_valid_refusal(const struct vtd_refusal *refusal)
@@ -107,6 +148,8 @@ bool vtd_wire_valid_reply(const struct vtd_reply *reply)
                        (reply->hello.modes & ~MODES_MASK) == 0;
         case VTD_REQUEST_PLUG_DEVICE:
                 return is_valid_plug_device_reply(&reply->plug_device);
+        case VTD_REQUEST_GET_DEVICE_INFO:
+                return is_valid_device_info_reply(&reply->device_info);
         case VTD_REQUEST_UNPLUG_DEVICE:
         case VTD_REQUEST_MAP_MEMORY:
         case VTD_REQUEST_UNMAP_MEMORY:
@@ -115,6 +158,11 @@ bool vtd_wire_valid_reply(const struct vtd_reply *reply)
         case VTD_REQUEST_REGION_READ:
         case VTD_REQUEST_REGION_WRITE:
         case VTD_REQUEST_GET_STATS:
+        case VTD_REQUEST_CONFIG_READ:
+        case VTD_REQUEST_CONFIG_WRITE:
+        case VTD_REQUEST_SET_INTERRUPT:
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+        case VTD_REQUEST_RESET_DEVICE:
                 return true;
         case VTD_REQUEST_SET_DIRTY_TRACKING: /* what is not built can only be refused */
         case VTD_REQUEST_READ_DIRTY_BITMAP:

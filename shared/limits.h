@@ -30,6 +30,9 @@
 /* Devices and PASIDs attached at once by one VM (RID attachments included). */
 #define VTD_LIMIT_ATTACHMENTS 1024u
 
+/* Interrupt vectors armed at once by one VM: as many as the MSI-X table of one function can have. */
+#define VTD_LIMIT_INTERRUPTS 2048u
+
 /* Reserved ranges reported for a device: VT-d hosts report the MSI window and the address limit. */
 #define VTD_LIMIT_RESERVED_RANGES 16u
 

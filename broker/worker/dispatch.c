@@ -37,6 +37,12 @@ static const struct vtd_dispatch_row rows[VTD_REQUEST_TYPE_END] = {
         [VTD_REQUEST_READ_DIRTY_BITMAP] = {VTD_VM_OPEN, 0, not_built},
         [VTD_REQUEST_SUBSCRIBE_PAGE_REQUESTS] = {VTD_VM_OPEN, 0, not_built},
         [VTD_REQUEST_RESPOND_PAGE_REQUEST] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_GET_DEVICE_INFO] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_CONFIG_READ] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_CONFIG_WRITE] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_SET_INTERRUPT] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_CLEAR_INTERRUPTS] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_RESET_DEVICE] = {VTD_VM_OPEN, 0, not_built},
 };
 
 const struct vtd_dispatch_row *vtd_dispatch_row(uint32_t type, enum vtd_vm_phase phase)
@@ -52,9 +58,11 @@ int vtd_dispatch(struct vtd_vm *vm, struct vtd_call *call)
         uint64_t start;
         int r;
 
-        if (!row)
-                return vtd_fail(vm->log, VTD_VM_E_VIOLATION, "request type %u in phase %u",
-                                (unsigned)call->request->type, (unsigned)vm->phase);
+        if (!row || vtd_request_kind(call->request->type)->minor > vm->minor)
+                return vtd_fail(vm->log, VTD_VM_E_VIOLATION,
+                                "request type %u in phase %u of version %u.%u",
+                                (unsigned)call->request->type, (unsigned)vm->phase,
+                                VTD_PROTOCOL_MAJOR, vm->minor);
         start = vtd_clock_now();
         vm->host_audit.sequence = call->request->sequence;
         call->reply->type = call->request->type;

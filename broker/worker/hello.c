@@ -27,9 +27,10 @@ int vtd_hello(struct vtd_vm *vm, struct vtd_call *call)
         if (vtd_supervisor_greeted(vm->supervisor) != 0)
                 return VTD_CALL_E_FATAL;
         vm->phase = VTD_VM_OPEN;
+        vm->minor = lower(request->minor, VTD_PROTOCOL_MINOR);
         call->reply->hello = (struct vtd_hello_reply){
                 .major = VTD_PROTOCOL_MAJOR,
-                .minor = lower(request->minor, VTD_PROTOCOL_MINOR),
+                .minor = vm->minor,
                 .features = request->features & FEATURES,
                 .host = vm->host_kind,
                 .memory = limits[VTD_POLICY_MEMORY].value,

@@ -100,6 +100,7 @@ struct vtd_vm {
         struct vtd_host_audit host_audit;
 
         enum vtd_vm_phase phase;
+        uint32_t minor; /* version that was agreed on */
         struct vtd_quota quota;
         struct vtd_rate rate;
         struct vtd_stats stats; /* the counters; quantities are filled in by GetStats */

@@ -20,6 +20,7 @@ BOUNDED_BYTES = {("PlugDeviceRequest", "name")}
 BOUNDED_REPEATED = {
     ("PlugDeviceReply", "reserved"),
     ("InvalidateRequest", "entries"),
+    ("GetDeviceInfoReply", "regions"),
 }
 LARGEST_FIELD_NUMBER = 15
 

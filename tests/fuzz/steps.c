@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "frontend/include/vtd/device.h"
 #include "shared/checked.h"
 #include "tests/fuzz/fuzz.h"
 

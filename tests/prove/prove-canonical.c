@@ -66,7 +66,20 @@ int memcmp(const void *a, const void *b, size_t size)
         ROW(ReadDirtyBitmapRequest, read_dirty_bitmap_request)                                     \
         ROW(SubscribePageRequestsRequest, subscribe_page_requests_request)                         \
         ROW(RespondPageRequest, respond_page_request)                                              \
+        ROW(GetDeviceInfoRequest, get_device_info_request)                                         \
+        ROW(GetDeviceInfoReply, get_device_info_reply)                                             \
+        ROW(ConfigReadRequest, config_read_request)                                                \
+        ROW(ConfigReadReply, config_read_reply)                                                    \
+        ROW(ConfigWriteRequest, config_write_request)                                              \
+        ROW(ConfigWriteReply, config_write_reply)                                                  \
+        ROW(SetInterruptRequest, set_interrupt_request)                                            \
+        ROW(SetInterruptReply, set_interrupt_reply)                                                \
+        ROW(ClearInterruptsRequest, clear_interrupts_request)                                      \
+        ROW(ClearInterruptsReply, clear_interrupts_reply)                                          \
+        ROW(ResetDeviceRequest, reset_device_request)                                              \
+        ROW(ResetDeviceReply, reset_device_reply)                                                  \
         ROW(Refusal, refusal)                                                                      \
+        ROW(DeviceRegion, device_region)                                                           \
         ROW(AddressRange, address_range)                                                           \
         ROW(InvalidateEntry, invalidate_entry)
 
@@ -119,6 +132,8 @@ void prove_descriptors(void)
         DESCRIPTORS(PROVE_ONE)
         prove_descriptor(&vtd__broker__v1__address_range__descriptor,
                          sizeof(Vtd__Broker__V1__AddressRange), 1);
+        prove_descriptor(&vtd__broker__v1__device_region__descriptor,
+                         sizeof(Vtd__Broker__V1__DeviceRegion), 1);
         prove_descriptor(&vtd__broker__v1__invalidate_entry__descriptor,
                          sizeof(Vtd__Broker__V1__InvalidateEntry), 1);
 }

@@ -25,12 +25,17 @@
 
 MESSAGE(AttachRequest) nondet_attach_request(void);
 MESSAGE(AttachReply) nondet_attach_reply(void);
+MESSAGE(ConfigReadRequest) nondet_config_read_request(void);
+MESSAGE(ConfigWriteRequest) nondet_config_write_request(void);
+MESSAGE(DeviceRegion) nondet_device_region(void);
+MESSAGE(GetDeviceInfoReply) nondet_get_device_info_reply(void);
 MESSAGE(HelloReply) nondet_hello_reply(void);
 MESSAGE(InvalidateEntry) nondet_invalidate_entry(void);
 MESSAGE(PlugDeviceReply) nondet_plug_device_reply(void);
 MESSAGE(RegionReadRequest) nondet_region_read_request(void);
 MESSAGE(RegionWriteRequest) nondet_region_write_request(void);
 MESSAGE(Refusal) nondet_refusal(void);
+MESSAGE(SetInterruptRequest) nondet_set_interrupt_request(void);
 
 /* The C library's, which cbmc does not know. */
 void *memchr(const void *bytes, int c, size_t size)
@@ -155,6 +160,50 @@ void prove_region_write(void)
               request.region.region == message.region && request.region.offset == message.offset);
 }
 
+static void prove_config(const struct vtd_config_request *config)
+{
+        PROVE(config->width == 1 || config->width == 2 || config->width == 4);
+        if (config->width < 4)
+                PROVE(config->value < UINT32_C(1) << (8 * config->width));
+}
+
+void prove_config_read(void)
+{
+        struct vtd_request request = {.type = VTD_REQUEST_CONFIG_READ};
+        const MESSAGE(ConfigReadRequest) message = nondet_config_read_request();
+
+        if (!read_config_read(&request, &message) || !vtd_wire_valid_request(&request))
+                return;
+        prove_config(&request.config);
+        PROVE(request.config.value == 0 && request.config.device == message.device &&
+              request.config.offset == message.offset);
+}
+
+void prove_config_write(void)
+{
+        struct vtd_request request = {.type = VTD_REQUEST_CONFIG_WRITE};
+        const MESSAGE(ConfigWriteRequest) message = nondet_config_write_request();
+
+        if (!read_config_write(&request, &message) || !vtd_wire_valid_request(&request))
+                return;
+        prove_config(&request.config);
+        PROVE(request.config.value == message.value && request.config.device == message.device &&
+              request.config.offset == message.offset);
+}
+
+void prove_set_interrupt(void)
+{
+        struct vtd_request request = {.type = VTD_REQUEST_SET_INTERRUPT};
+        const MESSAGE(SetInterruptRequest) message = nondet_set_interrupt_request();
+
+        if (!read_set_interrupt(&request, &message) || !vtd_wire_valid_request(&request))
+                return;
+        PROVE(request.interrupt.kind == VTD_INTERRUPT_MSI ||
+              request.interrupt.kind == VTD_INTERRUPT_MSIX);
+        PROVE(request.interrupt.device == message.device &&
+              request.interrupt.vector == message.vector);
+}
+
 /* What a client accepts of a broker. */
 void prove_plug_device_reply(void)
 {
@@ -179,6 +228,31 @@ void prove_plug_device_reply(void)
                 PROVE(plug->reserved[i].start <= plug->reserved[i].last &&
                       plug->reserved[i].start == ranges[i].start &&
                       plug->reserved[i].last == ranges[i].last);
+}
+
+void prove_device_info_reply(void)
+{
+        struct vtd_reply reply = {.type = VTD_REQUEST_GET_DEVICE_INFO};
+        const struct vtd_device_info_reply *info = &reply.device_info;
+        MESSAGE(DeviceRegion) regions[VTD_REGIONS];
+        MESSAGE(DeviceRegion) * pointers[VTD_REGIONS];
+        MESSAGE(GetDeviceInfoReply) message = nondet_get_device_info_reply();
+        const size_t i = nondet_size();
+
+        for (size_t n = 0; n < VTD_REGIONS; n++) {
+                regions[n] = nondet_device_region();
+                pointers[n] = &regions[n];
+        }
+        message.regions = pointers;
+        if (!read_device_info_reply(&reply, &message) || !vtd_wire_valid_reply(&reply))
+                return;
+        PROVE(message.n_regions == VTD_REGIONS);
+        PROVE(info->msi_vectors <= 1 && info->msix_vectors <= VTD_LIMIT_INTERRUPTS);
+        PROVE(info->config_readable || !info->config_writable);
+        if (i < VTD_REGIONS)
+                PROVE(info->regions[i].size == regions[i].size &&
+                      (info->regions[i].size > 0 || !info->regions[i].readable) &&
+                      (info->regions[i].readable || !info->regions[i].writable));
 }
 
 void prove_hello_reply(void)

@@ -108,6 +108,19 @@ const struct sample_request vtd_sample_requests[VTD_SAMPLE_REQUESTS] = {
         {{.type = VTD_REQUEST_READ_DIRTY_BITMAP}, BYTES("")},
         {{.type = VTD_REQUEST_SUBSCRIBE_PAGE_REQUESTS}, BYTES("")},
         {{.type = VTD_REQUEST_RESPOND_PAGE_REQUEST}, BYTES("")},
+        {{.type = VTD_REQUEST_GET_DEVICE_INFO, .device = {.device = 300}}, BYTES("\x08\xac\x02")},
+        {{.type = VTD_REQUEST_CONFIG_READ, .config = {.device = 1, .offset = 300, .width = 4}},
+         BYTES("\x08\x01\x10\xac\x02\x18\x04")},
+        {{.type = VTD_REQUEST_CONFIG_WRITE,
+          .config = {.device = 1, .offset = 4, .width = 2, .value = 300}},
+         BYTES("\x08\x01\x10\x04\x18\x02\x20\xac\x02")},
+        {{.type = VTD_REQUEST_SET_INTERRUPT,
+          .interrupt = {.device = 1, .kind = VTD_INTERRUPT_MSIX, .vector = 7}},
+         BYTES("\x08\x01\x10\x02\x18\x07")},
+        {{.type = VTD_REQUEST_CLEAR_INTERRUPTS,
+          .interrupt = {.device = 1, .kind = VTD_INTERRUPT_MSI}},
+         BYTES("\x08\x01\x10\x01")},
+        {{.type = VTD_REQUEST_RESET_DEVICE, .device = {.device = 1}}, BYTES("\x08\x01")},
 };
 /* clang-format on */
 
@@ -158,6 +171,22 @@ const struct sample_reply vtd_sample_replies[VTD_SAMPLE_REPLIES] = {
                     .attachments = 12}},
          BYTES("\x08\x01\x10\x02\x18\x03\x20\x04\x28\x05\x30\x06\x38\x07\x40\x08\x48\x09\x50\x0a"
                "\x58\x0b\x60\x0c")},
+        {{.type = VTD_REQUEST_GET_DEVICE_INFO,
+          .device_info = {.regions = {{300, true, true}, {0}, {1, true, false}, {2, false, false}, {0}, {0}},
+                          .config_readable = true,
+                          .config_writable = false,
+                          .msi_vectors = 1,
+                          .msix_vectors = 300,
+                          .can_reset = true}},
+         BYTES("\x0a\x07\x08\xac\x02\x10\x01\x18\x01\x0a\x06\x08\x00\x10\x00\x18\x00"
+               "\x0a\x06\x08\x01\x10\x01\x18\x00\x0a\x06\x08\x02\x10\x00\x18\x00"
+               "\x0a\x06\x08\x00\x10\x00\x18\x00\x0a\x06\x08\x00\x10\x00\x18\x00"
+               "\x10\x01\x18\x00\x20\x01\x28\xac\x02\x30\x01")},
+        {{.type = VTD_REQUEST_CONFIG_READ, .config_read = {.value = 300}}, BYTES("\x08\xac\x02")},
+        {{.type = VTD_REQUEST_CONFIG_WRITE}, BYTES("")},
+        {{.type = VTD_REQUEST_SET_INTERRUPT}, BYTES("")},
+        {{.type = VTD_REQUEST_CLEAR_INTERRUPTS}, BYTES("")},
+        {{.type = VTD_REQUEST_RESET_DEVICE}, BYTES("")},
         {{.type = VTD_REQUEST_RESPOND_PAGE_REQUEST,
           .refused = true,
           .refusal = {.status = VTD_STATUS_UNSUPPORTED, .reason = VTD_REASON_NOT_BUILT}},
@@ -223,6 +252,23 @@ void vtd_sample_assert_same_request(const struct vtd_request *a, const struct vt
                 assert_int_equal(a->region.width, b->region.width);
                 assert_int_equal(a->region.value, b->region.value);
                 break;
+        case VTD_REQUEST_GET_DEVICE_INFO:
+        case VTD_REQUEST_RESET_DEVICE:
+                assert_int_equal(a->device.device, b->device.device);
+                break;
+        case VTD_REQUEST_CONFIG_READ:
+        case VTD_REQUEST_CONFIG_WRITE:
+                assert_int_equal(a->config.device, b->config.device);
+                assert_int_equal(a->config.offset, b->config.offset);
+                assert_int_equal(a->config.width, b->config.width);
+                assert_int_equal(a->config.value, b->config.value);
+                break;
+        case VTD_REQUEST_SET_INTERRUPT:
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+                assert_int_equal(a->interrupt.device, b->interrupt.device);
+                assert_int_equal(a->interrupt.kind, b->interrupt.kind);
+                assert_int_equal(a->interrupt.vector, b->interrupt.vector);
+                break;
         default:
                 break;
         }
@@ -256,6 +302,21 @@ static void assert_same_hello_reply(const struct vtd_hello_reply *a,
         assert_int_equal(a->first_stage_tables, b->first_stage_tables);
         assert_int_equal(a->pasids, b->pasids);
         assert_int_equal(a->modes, b->modes);
+}
+
+static void assert_same_device_info(const struct vtd_device_info_reply *a,
+                                    const struct vtd_device_info_reply *b)
+{
+        for (size_t i = 0; i < VTD_REGIONS; i++) {
+                assert_int_equal(a->regions[i].size, b->regions[i].size);
+                assert_int_equal(a->regions[i].readable, b->regions[i].readable);
+                assert_int_equal(a->regions[i].writable, b->regions[i].writable);
+        }
+        assert_int_equal(a->config_readable, b->config_readable);
+        assert_int_equal(a->config_writable, b->config_writable);
+        assert_int_equal(a->msi_vectors, b->msi_vectors);
+        assert_int_equal(a->msix_vectors, b->msix_vectors);
+        assert_int_equal(a->can_reset, b->can_reset);
 }
 
 static void assert_same_stats(const struct vtd_stats *a, const struct vtd_stats *b)
@@ -303,6 +364,12 @@ void vtd_sample_assert_same_reply(const struct vtd_reply *a, const struct vtd_re
                 break;
         case VTD_REQUEST_GET_STATS:
                 assert_same_stats(&a->stats, &b->stats);
+                break;
+        case VTD_REQUEST_GET_DEVICE_INFO:
+                assert_same_device_info(&a->device_info, &b->device_info);
+                break;
+        case VTD_REQUEST_CONFIG_READ:
+                assert_int_equal(a->config_read.value, b->config_read.value);
                 break;
         default:
                 break;
@@ -355,6 +422,27 @@ struct vtd_request vtd_sample_largest_request(enum vtd_request_type type)
                         .width = 8,
                         .offset = UINT64_MAX,
                         .value = type == VTD_REQUEST_REGION_WRITE ? UINT64_MAX : 0,
+                };
+                break;
+        case VTD_REQUEST_GET_DEVICE_INFO:
+        case VTD_REQUEST_RESET_DEVICE:
+                request.device.device = UINT64_MAX;
+                break;
+        case VTD_REQUEST_CONFIG_READ:
+        case VTD_REQUEST_CONFIG_WRITE:
+                request.config = (struct vtd_config_request){
+                        .device = UINT64_MAX,
+                        .offset = UINT32_MAX,
+                        .width = 4,
+                        .value = type == VTD_REQUEST_CONFIG_WRITE ? UINT32_MAX : 0,
+                };
+                break;
+        case VTD_REQUEST_SET_INTERRUPT:
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+                request.interrupt = (struct vtd_device_interrupt_request){
+                        .device = UINT64_MAX,
+                        .kind = VTD_INTERRUPT_MSIX,
+                        .vector = type == VTD_REQUEST_SET_INTERRUPT ? UINT32_MAX : 0,
                 };
                 break;
         default:

@@ -37,8 +37,8 @@ struct sample_reply {
         struct bytes body;
 };
 
-#define VTD_SAMPLE_REQUESTS 16u
-#define VTD_SAMPLE_REPLIES  13u
+#define VTD_SAMPLE_REQUESTS 22u
+#define VTD_SAMPLE_REPLIES  19u
 
 extern const struct sample_request vtd_sample_requests[VTD_SAMPLE_REQUESTS];
 extern const struct sample_reply vtd_sample_replies[VTD_SAMPLE_REPLIES];

@@ -13,7 +13,6 @@ static int fake_submit(struct vtd_backend *backend, struct vtd_request *request,
 {
         struct fake_backend *fake = (struct fake_backend *)backend;
 
-        (void)fd;
         /* The seam allows one unanswered request: a second one is the frontend's mistake. */
         if (fake->unanswered)
                 abort();
@@ -21,6 +20,7 @@ static int fake_submit(struct vtd_backend *backend, struct vtd_request *request,
                 return VTD_BACKEND_E_LOST;
         request->sequence = ++fake->sequence;
         fake->last = *request;
+        fake->last_fd = fd;
         fake->unanswered = true;
         if (fake->count < FAKE_REQUESTS)
                 fake->requests[fake->count] = *request;
@@ -45,6 +45,7 @@ static void answer(struct fake_backend *fake, struct vtd_reply *reply)
         }
         if (request->type == VTD_REQUEST_HELLO) {
                 reply->hello = (struct vtd_hello_reply){.major = 1,
+                                                        .minor = VTD_PROTOCOL_MINOR,
                                                         .host = VTD_HOST_SIMULATED,
                                                         .modes = fake->modes,
                                                         .pasids = fake->pasids};
@@ -62,6 +63,10 @@ static void answer(struct fake_backend *fake, struct vtd_reply *reply)
                 reply->attach.table = fake_backend_table(request->attach.root);
         } else if (request->type == VTD_REQUEST_REGION_READ) {
                 reply->region_read.value = 0x1234;
+        } else if (request->type == VTD_REQUEST_GET_DEVICE_INFO) {
+                reply->device_info = fake->info;
+        } else if (request->type == VTD_REQUEST_CONFIG_READ) {
+                reply->config_read.value = 0x12345678;
         }
 }
 

@@ -23,6 +23,7 @@ struct fake_backend {
         uint32_t pasids;     /* of HelloReply */
         uint32_t pasid_bits; /* of every device */
         uint64_t cap, ecap;
+        struct vtd_device_info_reply info; /* of every device */
         /* What was asked since fake_backend_forget(); the first FAKE_REQUESTS are kept. */
         struct vtd_request requests[FAKE_REQUESTS];
         size_t count;
@@ -30,6 +31,7 @@ struct fake_backend {
 
         bool unanswered;
         struct vtd_request last;
+        int last_fd; /* what came with it, or -1; the caller's */
         uint32_t sequence;
         uint64_t devices;
 };

@@ -59,7 +59,7 @@ static void test_a_request_with_any_wrong_header_field_is_malformed(void **state
                 {"version 2", 4, 2},
                 {"fd count", 5, 1},
                 {"type 0", 6, 0},
-                {"type end", 6, 15},
+                {"type end", 6, VTD_REQUEST_TYPE_END},
                 {"type high byte", 7, 1},
                 {"reply flag", 8, 1},
                 {"refusal flag", 8, 2},
@@ -376,6 +376,30 @@ static void test_each_missing_field_is_malformed(void **state)
                  BYTES("\x08\x81\x01\x10\x82\x01\x18\x83\x01\x28\x85\x01")},
                 {"RegionWrite.value", VTD_REQUEST_REGION_WRITE,
                  BYTES("\x08\x81\x01\x10\x82\x01\x18\x83\x01\x20\x04")},
+                {"ConfigRead.device", VTD_REQUEST_CONFIG_READ,
+                 BYTES("\x10\x82\x80\x01\x18\x04")},
+                {"ConfigRead.offset", VTD_REQUEST_CONFIG_READ,
+                 BYTES("\x08\x81\x80\x01\x18\x04")},
+                {"ConfigRead.width", VTD_REQUEST_CONFIG_READ,
+                 BYTES("\x08\x81\x01\x10\x82\x01")},
+                {"ConfigWrite.device", VTD_REQUEST_CONFIG_WRITE,
+                 BYTES("\x10\x82\x01\x18\x04\x20\x85\x80\x01")},
+                {"ConfigWrite.offset", VTD_REQUEST_CONFIG_WRITE,
+                 BYTES("\x08\x81\x01\x18\x04\x20\x85\x80\x01")},
+                {"ConfigWrite.width", VTD_REQUEST_CONFIG_WRITE,
+                 BYTES("\x08\x81\x01\x10\x82\x01\x20\x85\x01")},
+                {"ConfigWrite.value", VTD_REQUEST_CONFIG_WRITE,
+                 BYTES("\x08\x81\x01\x10\x82\x80\x01\x18\x04")},
+                {"SetInterrupt.device", VTD_REQUEST_SET_INTERRUPT,
+                 BYTES("\x10\x01\x18\x83\x80\x01")},
+                {"SetInterrupt.kind", VTD_REQUEST_SET_INTERRUPT,
+                 BYTES("\x08\x81\x01\x18\x83\x01")},
+                {"SetInterrupt.vector", VTD_REQUEST_SET_INTERRUPT,
+                 BYTES("\x08\x81\x80\x01\x10\x01")},
+                {"ClearInterrupts.device", VTD_REQUEST_CLEAR_INTERRUPTS,
+                 BYTES("\x10\x81\x80\x00")},
+                {"ClearInterrupts.kind", VTD_REQUEST_CLEAR_INTERRUPTS,
+                 BYTES("\x08\x81\x80\x01")},
         };
         /* clang-format on */
 
@@ -411,6 +435,18 @@ static void test_each_value_out_of_range_is_malformed(void **state)
                  BYTES("\x08\x01\x18\x02\x30\x00")},
                 {"all three in mode blocked", VTD_REQUEST_ATTACH,
                  BYTES("\x08\x01\x18\x01\x20\x00\x28\x00\x30\x00")},
+                {"config width 0", VTD_REQUEST_CONFIG_READ, BYTES("\x08\x01\x10\x02\x18\x00")},
+                {"config width 3", VTD_REQUEST_CONFIG_READ, BYTES("\x08\x01\x10\x02\x18\x03")},
+                {"config width 8", VTD_REQUEST_CONFIG_READ, BYTES("\x08\x01\x10\x02\x18\x08")},
+                {"config offset of 33 bits", VTD_REQUEST_CONFIG_READ,
+                 BYTES("\x08\x01\x10\x80\x80\x80\x80\x10\x18\x01")},
+                {"config value of 9 bits to 1 byte", VTD_REQUEST_CONFIG_WRITE,
+                 BYTES("\x08\x01\x10\x02\x18\x01\x20\x80\x02")},
+                {"interrupt kind 0", VTD_REQUEST_SET_INTERRUPT, BYTES("\x08\x01\x10\x00\x18\x00")},
+                {"interrupt kind 3", VTD_REQUEST_SET_INTERRUPT, BYTES("\x08\x01\x10\x03\x18\x00")},
+                {"clearing kind 3", VTD_REQUEST_CLEAR_INTERRUPTS, BYTES("\x08\x01\x10\x03")},
+                {"clearing one vector", VTD_REQUEST_CLEAR_INTERRUPTS,
+                 BYTES("\x08\x01\x10\x01\x18\x00")},
                 {"empty name", VTD_REQUEST_PLUG_DEVICE, BYTES("\x0a\x00")},
                 {"name with NUL", VTD_REQUEST_PLUG_DEVICE,
                  BYTES("\x0a\x03" "a\0b")},
@@ -581,7 +617,10 @@ static void test_reserved_requests_are_decoded_so_that_they_can_be_refused(void 
 
 static void test_each_malformed_reply_is_refused(void **state)
 {
-#define HELLO_TAIL "\x28\x05\x30\x06\x38\x07\x40\x08\x48\x09"
+#define HELLO_TAIL   "\x28\x05\x30\x06\x38\x07\x40\x08\x48\x09"
+#define REGION       "\x0a\x06\x08\x01\x10\x01\x18\x01"
+#define FIVE_REGIONS REGION REGION REGION REGION REGION
+#define INFO_TAIL    "\x10\x01\x18\x01\x20\x01\x28\x01\x30\x01"
         /* clang-format off */
         static const struct {
                 const char *why;
@@ -613,6 +652,24 @@ static void test_each_malformed_reply_is_refused(void **state)
                 {"table 0", VTD_REQUEST_ATTACH, 0, BYTES("\x08\x00")},
                 {"field of an empty reply", VTD_REQUEST_INVALIDATE, 0, BYTES("\x08\x01")},
                 {"no value", VTD_REQUEST_REGION_READ, 0, BYTES("")},
+                {"no region", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES("\x10\x00\x18\x00\x20\x00\x28\x00\x30\x00")},
+                {"five regions", VTD_REQUEST_GET_DEVICE_INFO, 0, BYTES(FIVE_REGIONS INFO_TAIL)},
+                {"seven regions", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES(FIVE_REGIONS REGION REGION INFO_TAIL)},
+                {"region that is absent and readable", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES(FIVE_REGIONS "\x0a\x06\x08\x00\x10\x01\x18\x00" INFO_TAIL)},
+                {"region to be written only", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES(FIVE_REGIONS "\x0a\x06\x08\x01\x10\x00\x18\x01" INFO_TAIL)},
+                {"region without a size", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES(FIVE_REGIONS "\x0a\x04\x10\x00\x18\x00" INFO_TAIL "\x38\x00")},
+                {"two vectors of MSI", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES(FIVE_REGIONS REGION "\x10\x01\x18\x00\x20\x02\x28\x00\x30\x00")},
+                {"2049 vectors of MSI-X", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES(FIVE_REGIONS REGION "\x10\x01\x18\x00\x20\x01\x28\x81\x10\x30\x00")},
+                {"no word on reset", VTD_REQUEST_GET_DEVICE_INFO, 0,
+                 BYTES(FIVE_REGIONS REGION "\x10\x01\x18\x00\x20\x01\x28\x80\x08")},
+                {"no value of configuration space", VTD_REQUEST_CONFIG_READ, 0, BYTES("")},
                 {"missing counter", VTD_REQUEST_GET_STATS, 0,
                  BYTES("\x08\x01\x10\x02\x18\x03\x20\x04\x28\x05\x30\x06\x38\x07\x40\x08\x48\x09"
                         "\x50\x0a\x58\x8b\x01")},
@@ -625,7 +682,7 @@ static void test_each_malformed_reply_is_refused(void **state)
                 {"reason 0", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
                  BYTES("\x08\x01\x10\x00\x18\x00\x20\x00")},
                 {"unknown reason", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
-                 BYTES("\x08\x07\x10\x2a\x18\x00\x20\x00")},
+                 BYTES("\x08\x07\x10\x30\x18\x00\x20\x00")},
                 {"refusal without reason", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
                  BYTES("\x08\x01\x18\x80\x01\x20\x80\x01")},
                 {"refusal without numbers", VTD_REQUEST_ATTACH, VTD_FRAME_REFUSAL,
@@ -634,6 +691,9 @@ static void test_each_malformed_reply_is_refused(void **state)
         };
         /* clang-format on */
 #undef HELLO_TAIL
+#undef REGION
+#undef FIVE_REGIONS
+#undef INFO_TAIL
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(cases); i++)
                 assert_reply_malformed(*state, cases[i].type, cases[i].flags, cases[i].body,

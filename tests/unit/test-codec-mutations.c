@@ -89,7 +89,7 @@ static void test_whatever_is_accepted_encodes_to_the_same_bytes(void **state)
                 accepted++;
                 assert_int_equal(vtd_codec_encode_request(&request, again.bytes, &again.length), 0);
                 /* What is not built leaves no trace of its body in the struct. */
-                if (request.type > VTD_REQUEST_GET_STATS)
+                if (vtd_request_kind(request.type)->reserved)
                         continue;
                 assert_int_equal(again.length, record.length);
                 assert_memory_equal(again.bytes, record.bytes, record.length);
@@ -144,7 +144,7 @@ static void test_random_bodies_are_malformed_or_canonical(void **state)
                                          (next_random(&random) % 4 ? 0x1f : 0xff));
                 record = vtd_sample_make_record(type, 0, (struct bytes){body, length});
                 if (vtd_sample_decode_request(*state, &request, &record, kind->fd_count) != 0 ||
-                    type > VTD_REQUEST_GET_STATS)
+                    kind->reserved)
                         continue;
                 assert_int_equal(vtd_codec_encode_request(&request, again.bytes, &again.length), 0);
                 assert_int_equal(again.length, record.length);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "frontend/fault.h"
+#include "frontend/include/vtd/device.h"
 #include "shared/checked.h"
 
 enum { FIRST_STAGE = 1, SECOND_STAGE = 2, NESTED = 3, PASSTHROUGH = 4 };
@@ -756,31 +757,6 @@ static void test_waiting_calls_are_busy_while_a_request_is_outstanding(void **st
         assert_int_equal(vtd_frontend_unmap(guest->unit, value), 0);
 }
 
-static void test_region_accesses_are_checked_and_cut_to_their_width(void **state)
-{
-        static const unsigned widths[] = {1, 2, 4, 8};
-        static const uint64_t cut[] = {0x88, 0x7788, 0x55667788, 0x1122334455667788};
-        struct guest *guest = *state;
-        uint64_t value;
-
-        plug(guest, RID_A);
-        assert_int_equal(vtd_frontend_region_read(guest->unit, RID_B, 0, 0, 4, &value), -ENODEV);
-        assert_int_equal(vtd_frontend_region_write(guest->unit, RID_A, 0, 0, 3, 0), -EINVAL);
-        assert_int_equal(vtd_frontend_region_write(guest->unit, RID_A, 0, 0, 0, 0), -EINVAL);
-        fake_backend_forget(guest->broker);
-        for (size_t i = 0; i < VTD_ARRAY_SIZE(widths); i++) {
-                const struct vtd_request *request = &guest->broker->requests[i];
-
-                assert_int_equal(vtd_frontend_region_write(guest->unit, RID_A, 2, 0x18, widths[i],
-                                                           0x1122334455667788),
-                                 0);
-                assert_int_equal(request->type, VTD_REQUEST_REGION_WRITE);
-                assert_int_equal(request->region.region, 2);
-                assert_int_equal(request->region.offset, 0x18);
-                assert_int_equal(request->region.value, cut[i]);
-        }
-}
-
 static void test_reset_returns_devices_to_translation_off(void **state)
 {
         struct guest *guest = *state;
@@ -1042,7 +1018,6 @@ int main(void)
                 TEST(test_plug_checks_its_arguments),
                 TEST(test_a_refused_plug_says_why),
                 TEST(test_waiting_calls_are_busy_while_a_request_is_outstanding),
-                TEST(test_region_accesses_are_checked_and_cut_to_their_width),
                 TEST(test_reset_returns_devices_to_translation_off),
                 TEST(test_reset_while_an_attach_is_outstanding_ends_in_the_reset_state),
                 TEST(test_reset_while_a_failing_invalidation_is_outstanding),

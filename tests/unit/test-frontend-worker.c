@@ -18,6 +18,7 @@
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "tests/unit/worker-backend.h"
+#include "vtd/device.h"
 #include "vtd/state.h"
 
 #define RAM_SIZE UINT64_C(0x400000)

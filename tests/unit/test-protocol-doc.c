@@ -81,7 +81,7 @@ static void test_the_table_of_requests_is_the_codecs(void **state)
                 assert_line(*state, "| %u | `%s` | %u to %u | %u | %s | %s |", type, kind->name,
                             kind->body_min, kind->body_max, kind->fd_count,
                             type == VTD_REQUEST_HELLO ? "greeting" : "serving",
-                            type > VTD_REQUEST_GET_STATS ? "reserved" : "built");
+                            kind->reserved ? "reserved" : "built");
         }
         assert_int_equal(count_rows(*state, "\n## Requests\n"), VTD_REQUEST_TYPE_END - 1);
 }
@@ -114,6 +114,7 @@ static void test_the_limits_are_the_codes(void **state)
         assert_line(page, "| first-stage tables of one VM | %u |", VTD_LIMIT_FIRST_STAGE_TABLES);
         assert_line(page, "| devices and PASIDs attached at once | %u |", VTD_LIMIT_ATTACHMENTS);
         assert_line(page, "| reserved ranges of one device | %u |", VTD_LIMIT_RESERVED_RANGES);
+        assert_line(page, "| interrupt vectors armed at once | %u |", VTD_LIMIT_INTERRUPTS);
         assert_line(page, "| delay of an Invalidate | %u ms |", VTD_LIMIT_INVALIDATE_DELAY_MS);
         assert_line(page, "| time for Hello | %u ms |", VTD_LIMIT_HELLO_MS);
         assert_line(page, "| 0 | 4 | magic | `0x%x`", VTD_FRAME_MAGIC);

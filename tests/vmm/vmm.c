@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "frontend/include/vtd/device.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"

@@ -9,6 +9,7 @@
  *   3. forwards guest accesses to the 4 KiB register page,
  *   4. calls vtd_frontend_run() after each register write and whenever the descriptor of
  *      vtd_frontend_get_fd() is readable, until it says VTD_FRONTEND_IDLE.
+ * What a plugged device has besides DMA (BARs, configuration space, interrupts) is in vtd/device.h.
  * For snapshots and migration, vtd/state.h saves and restores what the unit holds of the guest.
  *
  * Threads: calls on one unit must not overlap, except those whose headers say so (vtd/dma.h,
@@ -271,16 +272,6 @@ int vtd_frontend_get_fd(const struct vtd_frontend *frontend);
  * interrupts (vtd/interrupt.h).
  */
 void vtd_frontend_reset(struct vtd_frontend *frontend);
-
-/*
- * Trapped access to BAR @region of a plugged device; @width 1, 2, 4 or 8, naturally aligned.  Waits
- * for the broker.  Returns 0; VTD_FRONTEND_REFUSED, _LOST, _BUSY; -ENODEV; -EINVAL for another
- * @width.  Of @value, only @width bytes are written.
- */
-int vtd_frontend_region_read(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
-                             uint64_t offset, unsigned width, uint64_t *value);
-int vtd_frontend_region_write(struct vtd_frontend *frontend, uint16_t rid, unsigned region,
-                              uint64_t offset, unsigned width, uint64_t value);
 
 enum vtd_frontend_binding {
         VTD_FRONTEND_BINDING_BLOCKED = 1,
