@@ -323,10 +323,10 @@ static int compile_value(struct compiler *compiler, const struct vtd_schema_row 
         case VTD_SCHEMA_CDEV:
         case VTD_SCHEMA_MODEL:
                 return compile_source(compiler, row, event);
-        case VTD_SCHEMA_BARS:
-                return vtd_policy_read_bars(&compiler->report, event->line, text,
-                                            &compiler->device->regions_read,
-                                            &compiler->device->regions_write);
+        case VTD_SCHEMA_REGIONS:
+                return vtd_policy_read_regions(&compiler->report, event->line, text,
+                                               &compiler->device->regions_read,
+                                               &compiler->device->regions_write);
         case VTD_SCHEMA_NUMBER:
         case VTD_SCHEMA_SIZE:
         case VTD_SCHEMA_CHOICE:

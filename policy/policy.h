@@ -16,7 +16,7 @@
 #include "shared/limits.h"
 #include "shared/log.h"
 
-#define VTD_POLICY_VERSION   2u
+#define VTD_POLICY_VERSION   3u
 #define VTD_POLICY_FILE_NAME 63u
 #define VTD_POLICY_LABEL     127u /* characters of a security label */
 
@@ -39,6 +39,7 @@ enum vtd_policy_limit_index {
         VTD_POLICY_DEVICES,            /* plugged devices at once */
         VTD_POLICY_FIRST_STAGE_TABLES, /* first-stage tables at once */
         VTD_POLICY_PASIDS,             /* PASIDs attached at once, over all devices */
+        VTD_POLICY_INTERRUPTS,         /* interrupt vectors armed at once, over all devices */
         VTD_POLICY_ADDRESS_WIDTH,      /* largest first-stage address width: 48 or 57 */
         VTD_POLICY_INVALIDATE_RATE,    /* invalidation entries per second, sustained */
         VTD_POLICY_INVALIDATE_BURST,   /* entries that may come at once */
@@ -65,6 +66,9 @@ struct vtd_policy_limit {
 #define VTD_POLICY_ALLOW_NO_RESET         0x2u /* it cannot be reset */
 #define VTD_POLICY_ALLOW_NO_SNOOP_CONTROL 0x4u /* its IOMMU lacks snoop control */
 
+/* Bit of vtd_policy_device.regions_read and regions_write: configuration space. */
+#define VTD_POLICY_REGION_CONFIG 0x40u
+
 enum vtd_policy_source {
         VTD_POLICY_SOURCE_PCI = 1,       /* address is "0000:00:04.0" */
         VTD_POLICY_SOURCE_SIMULATED = 2, /* address is the model: "edu", ... */
@@ -78,7 +82,7 @@ struct vtd_policy_device {
         uint32_t line; /* of its section header */
         uint32_t source;
         uint32_t exceptions;
-        uint32_t regions_read;  /* bit n: BAR n */
+        uint32_t regions_read;  /* bit n: BAR n; VTD_POLICY_REGION_CONFIG */
         uint32_t regions_write; /* subset of regions_read */
         uint32_t reserved;
 };

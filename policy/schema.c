@@ -91,6 +91,8 @@ static const struct vtd_schema_row rows[] = {
          .maximum = VTD_LIMIT_FIRST_STAGE_TABLES, POLICY_LIMIT(VTD_POLICY_FIRST_STAGE_TABLES)},
         {VM("pasids", NUMBER), .initial = 0, .minimum = 0, .maximum = PASIDS_MAX,
          POLICY_LIMIT(VTD_POLICY_PASIDS)},
+        {VM("interrupts", NUMBER), .unit = "vectors", .initial = 0, .minimum = 0,
+         .maximum = VTD_LIMIT_INTERRUPTS, POLICY_LIMIT(VTD_POLICY_INTERRUPTS)},
         {VM("address-width", CHOICE), .unit = "bits", .initial = 48, .words = width_words,
          POLICY_LIMIT(VTD_POLICY_ADDRESS_WIDTH)},
         {VM("modes", WORDS), .initial = VTD_POLICY_MODE_BLOCKED, .words = mode_words,
@@ -111,7 +113,7 @@ static const struct vtd_schema_row rows[] = {
         {DEVICE("vendor-device", KIND)},
         {DEVICE("cdev", CDEV)},
         {DEVICE("simulated", MODEL), .words = model_words},
-        {DEVICE("regions", BARS)},
+        {DEVICE("regions", REGIONS)},
         {DEVICE("allow", WORDS), .initial = 0, .words = exception_words,
          KEPT_IN(struct vtd_policy_device, exceptions)},
 };

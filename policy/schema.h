@@ -13,8 +13,8 @@
 
 #include "policy/policy.h"
 
-#define VTD_SCHEMA_ROWS     28u
-#define VTD_SCHEMA_REGIONS  6u    /* BARs of a PCI function */
+#define VTD_SCHEMA_ROWS     29u
+#define VTD_SCHEMA_BARS     6u    /* of a PCI function */
 #define VTD_SCHEMA_LINE_MIN 2u    /* line 1 is "format = 1" */
 #define VTD_SCHEMA_LINE_MAX 4096u /* lines of a file */
 #define VTD_SCHEMA_FILE_MAX 65536u
@@ -30,15 +30,15 @@ enum vtd_schema_type {
         VTD_SCHEMA_HEADER,      /* the row describes the section itself */
         VTD_SCHEMA_TENANT_NAME, /* see vtd_schema_tenant_prefix() */
         VTD_SCHEMA_NUMBER,
-        VTD_SCHEMA_SIZE,   /* bytes, with a binary suffix or without, whole pages */
-        VTD_SCHEMA_CHOICE, /* one of words */
-        VTD_SCHEMA_WORDS,  /* a list of words, each at most once; bits are or-ed */
-        VTD_SCHEMA_LABEL,  /* see vtd_schema_label_prefix() */
-        VTD_SCHEMA_PCI,    /* see vtd_schema_pci_prefix() */
-        VTD_SCHEMA_KIND,   /* see vtd_schema_kind_prefix() */
-        VTD_SCHEMA_CDEV,   /* see vtd_schema_cdev_prefix() */
-        VTD_SCHEMA_MODEL,  /* one of words, kept as text */
-        VTD_SCHEMA_BARS,   /* a list of "BAR:r" or "BAR:rw" */
+        VTD_SCHEMA_SIZE,    /* bytes, with a binary suffix or without, whole pages */
+        VTD_SCHEMA_CHOICE,  /* one of words */
+        VTD_SCHEMA_WORDS,   /* a list of words, each at most once; bits are or-ed */
+        VTD_SCHEMA_LABEL,   /* see vtd_schema_label_prefix() */
+        VTD_SCHEMA_PCI,     /* see vtd_schema_pci_prefix() */
+        VTD_SCHEMA_KIND,    /* see vtd_schema_kind_prefix() */
+        VTD_SCHEMA_CDEV,    /* see vtd_schema_cdev_prefix() */
+        VTD_SCHEMA_MODEL,   /* one of words, kept as text */
+        VTD_SCHEMA_REGIONS, /* a list of "BAR:r" or "BAR:rw", BAR or "config" */
 };
 
 struct vtd_schema_word {

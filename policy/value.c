@@ -19,6 +19,19 @@ static const struct vtd_schema_word suffixes[] = {
         {NULL, 0},
 };
 
+/* What `regions` may name; bits of vtd_policy_device.regions_read. */
+static const struct vtd_schema_word region_words[] = {
+        {"0", 1u << 0},
+        {"1", 1u << 1},
+        {"2", 1u << 2},
+        {"3", 1u << 3},
+        {"4", 1u << 4},
+        {"5", 1u << 5},
+        {"config", VTD_POLICY_REGION_CONFIG},
+        {NULL, 0},
+};
+_Static_assert(VTD_ARRAY_SIZE(region_words) == VTD_SCHEMA_BARS + 2, "every BAR has a name");
+
 static void format_number(const struct vtd_schema_row *row, uint64_t value, char *out, size_t size)
 {
         const struct vtd_schema_word *largest = NULL;
@@ -65,14 +78,14 @@ void vtd_policy_format_allowed(const struct vtd_schema_row *row, char out[VTD_PO
         format_number(row, row->maximum, out, VTD_POLICY_TEXT_SIZE);
 }
 
-void vtd_policy_format_bars(uint32_t read, uint32_t write, char out[VTD_POLICY_TEXT_SIZE])
+void vtd_policy_format_regions(uint32_t read, uint32_t write, char out[VTD_POLICY_TEXT_SIZE])
 {
         out[0] = '\0';
-        for (unsigned bar = 0; bar < VTD_SCHEMA_REGIONS; bar++) {
-                if ((read & (1u << bar)) != 0)
-                        vtd_policy_append(out, VTD_POLICY_TEXT_SIZE, "%s%u:%s",
-                                          out[0] != '\0' ? ", " : "", bar,
-                                          (write & (1u << bar)) != 0 ? "rw" : "r");
+        for (const struct vtd_schema_word *word = region_words; word->text; word++) {
+                if ((read & word->value) != 0)
+                        vtd_policy_append(out, VTD_POLICY_TEXT_SIZE, "%s%s:%s",
+                                          out[0] != '\0' ? ", " : "", word->text,
+                                          (write & word->value) != 0 ? "rw" : "r");
         }
         if (out[0] == '\0')
                 vtd_policy_append(out, VTD_POLICY_TEXT_SIZE, "none");
@@ -192,34 +205,47 @@ int vtd_policy_read_value(struct vtd_policy_report *report, const struct vtd_sch
         return 0;
 }
 
-int vtd_policy_read_bars(struct vtd_policy_report *report, uint32_t line,
-                         const struct vtd_policy_span *text, uint32_t *read, uint32_t *write)
+/* The region that @item names before its colon, or NULL; *@writable: "rw" and not "r" follows. */
+static const struct vtd_schema_word *read_region(const struct vtd_policy_span *item, bool *writable)
+{
+        const char *colon = memchr(item->text, ':', item->size);
+        size_t name, access;
+
+        if (!colon)
+                return NULL;
+        name = (size_t)(colon - item->text);
+        access = item->size - name - 1;
+        *writable = access == 2 && memcmp(colon + 1, "rw", 2) == 0;
+        if (!*writable && (access != 1 || colon[1] != 'r'))
+                return NULL;
+        return vtd_schema_word(region_words, item->text, name);
+}
+
+int vtd_policy_read_regions(struct vtd_policy_report *report, uint32_t line,
+                            const struct vtd_policy_span *text, uint32_t *read, uint32_t *write)
 {
         struct vtd_policy_span rest = *text, item;
         struct vtd_policy_shown shown;
         uint32_t readable = 0, writable = 0;
 
         while (rest.size > 0) {
-                bool read_only, read_write;
-                uint32_t bar;
+                const struct vtd_schema_word *region;
+                bool read_write;
 
                 if (next_item(report, line, &rest, &item) != 0)
                         return -EINVAL;
                 vtd_policy_show_text(&shown, item.text, item.size);
-                read_only = item.size == 3 && memcmp(item.text + 1, ":r", 2) == 0;
-                read_write = item.size == 4 && memcmp(item.text + 1, ":rw", 3) == 0;
-                if ((!read_only && !read_write) || item.text[0] < '0' ||
-                    item.text[0] >= '0' + (int)VTD_SCHEMA_REGIONS)
+                region = read_region(&item, &read_write);
+                if (!region)
                         return vtd_policy_error(report, line, item.column,
-                                                "regions has \"%s\"; allowed: BAR:r or BAR:rw, BAR "
-                                                "0 to %u",
-                                                shown.text, VTD_SCHEMA_REGIONS - 1);
-                bar = 1u << (item.text[0] - '0');
-                if ((readable & bar) != 0)
+                                                "regions has \"%s\"; allowed: REGION:r or "
+                                                "REGION:rw, REGION 0 to %u or config",
+                                                shown.text, VTD_SCHEMA_BARS - 1);
+                if ((readable & region->value) != 0)
                         return vtd_policy_error(report, line, item.column,
-                                                "regions has BAR %c twice", item.text[0]);
-                readable |= bar;
-                writable |= read_write ? bar : 0;
+                                                "regions has region %s twice", region->text);
+                readable |= (uint32_t)region->value;
+                writable |= read_write ? (uint32_t)region->value : 0;
         }
         *read = readable;
         *write = writable;

@@ -114,7 +114,7 @@ static bool is_simulated(const struct vtd_policy_device *device)
 static int verify_device(const struct vtd_policy *policy, uint32_t index, struct vtd_log *log)
 {
         const struct vtd_policy_device *device = &policy->devices[index];
-        const uint32_t bars = (1u << VTD_SCHEMA_REGIONS) - 1;
+        const uint32_t regions = ((1u << VTD_SCHEMA_BARS) - 1) | VTD_POLICY_REGION_CONFIG;
 
         if (!text_allowed(device->name, sizeof(device->name), vtd_schema_device_prefix))
                 return vtd_fail(log, -EINVAL,
@@ -124,13 +124,13 @@ static int verify_device(const struct vtd_policy *policy, uint32_t index, struct
                                 "compiled policy: address of device %" PRIu32
                                 " is malformed or of another kind than the first",
                                 index);
-        if ((device->regions_read & ~bars) != 0 ||
+        if ((device->regions_read & ~regions) != 0 ||
             (device->regions_write & ~device->regions_read) != 0)
                 return vtd_fail(log, -EINVAL,
                                 "compiled policy: device %" PRIu32 " grants regions 0x%" PRIx32
                                 " and to write 0x%" PRIx32 "; allowed: 0x%" PRIx32
                                 " and no more than may be read",
-                                index, device->regions_read, device->regions_write, bars);
+                                index, device->regions_read, device->regions_write, regions);
         if (!line_allowed(device->line) || device->reserved != 0)
                 return vtd_fail(log, -EINVAL,
                                 "compiled policy: device %" PRIu32 " cites line %" PRIu32

@@ -162,8 +162,8 @@ static void show_row(const struct tool *tool, const struct vtd_schema_row *row,
                 print_value(row->key, tool->policy.tenant, NULL, line);
         } else if (row->type == VTD_SCHEMA_LABEL) {
                 print_value(row->key, line != 0 ? tool->policy.label : "any", NULL, line);
-        } else if (row->type == VTD_SCHEMA_BARS) {
-                vtd_policy_format_bars(device->regions_read, device->regions_write, value);
+        } else if (row->type == VTD_SCHEMA_REGIONS) {
+                vtd_policy_format_regions(device->regions_read, device->regions_write, value);
                 print_value(row->key, value, NULL, line);
         } else if (line != 0) {
                 print_value(row->key, device->address, NULL, line);

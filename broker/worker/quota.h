@@ -11,8 +11,8 @@
 
 #include "policy/policy.h"
 
-/* Limits from VTD_POLICY_MEMORY to VTD_POLICY_PASIDS are quantities that are held. */
-#define VTD_QUOTA_ACCOUNTS (VTD_POLICY_PASIDS + 1)
+/* Limits from VTD_POLICY_MEMORY to VTD_POLICY_INTERRUPTS are quantities that are held. */
+#define VTD_QUOTA_ACCOUNTS (VTD_POLICY_INTERRUPTS + 1)
 
 enum {
         VTD_QUOTA_E_LIMIT = 1,

@@ -47,7 +47,7 @@ static void show(const struct vtd_policy *policy)
                 const struct vtd_policy_device *device = &policy->devices[i];
 
                 show_values(true, device);
-                vtd_policy_format_bars(device->regions_read, device->regions_write, text);
+                vtd_policy_format_regions(device->regions_read, device->regions_write, text);
                 FUZZ_REQUIRE(vtd_policy_find_device(policy, device->name) == device);
         }
 }

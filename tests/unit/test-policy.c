@@ -51,7 +51,7 @@ static const char full_text[] = FORMAT "# a comment, with [brackets] and = signs
                                        "total-pasids = 2016\n"
                                        "[device net]\n"
                                        "pci = 0000:00:04.0\n"
-                                       "regions = 0:rw, 2:r, 5:rw\n"
+                                       "regions = 0:rw, 2:r, 5:rw, config:r\n"
                                        "allow = shared-group, no-reset, no-snoop-control\n"
                                        "[vm]\n"
                                        "memory = 12345GiB\n"
@@ -65,6 +65,7 @@ static const char full_text[] = FORMAT "# a comment, with [brackets] and = signs
                                        "erratum-772415 = skip\n"
                                        "invalidate-rate = 10000000\n"
                                        "invalidate-burst = 65536\n"
+                                       "interrupts = 2048\n"
                                        "[device a:b]\n"
                                        "pci = ffff:ff:1f.7\n";
 
@@ -200,9 +201,9 @@ static void test_minimal_policy_has_the_documented_defaults(void **state)
 static void test_every_key_reaches_its_field_with_its_line(void **state)
 {
         static const uint64_t values[VTD_POLICY_LIMIT_COUNT] = {
-                12345ull << 30, 256, 16, 256, 1008, 57, 10000000, 65536,
+                12345ull << 30, 256, 16, 256, 1008, 2048, 57, 10000000, 65536,
         };
-        static const uint32_t lines[VTD_POLICY_LIMIT_COUNT] = {18, 19, 20, 21, 22, 23, 27, 28};
+        static const uint32_t lines[VTD_POLICY_LIMIT_COUNT] = {18, 19, 20, 21, 22, 29, 23, 27, 28};
         static const uint64_t totals[VTD_POLICY_TOTAL_COUNT] = {24690ull << 30, 512, 2016};
         const struct vtd_policy_device *device;
         struct vtd_policy policy;
@@ -239,7 +240,7 @@ static void test_every_key_reaches_its_field_with_its_line(void **state)
         assert_int_equal(device->line, 13);
         assert_int_equal(device->source, VTD_POLICY_SOURCE_PCI);
         assert_string_equal(device->address, "0000:00:04.0");
-        assert_int_equal(device->regions_read, 0x25);
+        assert_int_equal(device->regions_read, 0x65);
         assert_int_equal(device->regions_write, 0x21);
         assert_int_equal(device->exceptions, 7);
         device = vtd_policy_find_device(&policy, "a:b");
@@ -476,7 +477,7 @@ static const struct refusal bad_keys[] = {
          "total-first-stage-tables, total-pasids"},
         {FORMAT TENANT "[vm]\nmemry = 1GiB\n",
          "6:1: [vm] has no key \"memry\"; allowed: memory, mappings, devices, "
-         "first-stage-tables, pasids, address-width, modes, first-stage-flags, "
+         "first-stage-tables, pasids, interrupts, address-width, modes, first-stage-flags, "
          "erratum-772415, invalidate-rate, invalidate-burst"},
         {FORMAT TENANT "uid = 1000\n" VM, "5:1: \"uid\" is on line 4 already; it is "},
         {FORMAT TENANT VM "memory = 1GiB\n", "7:1: \"memory\" is on line 6 already"},
@@ -617,13 +618,22 @@ static void test_lists_hold_known_items_once_each(void **state)
                  "choices; allowed: refuse or skip"},
                 {GOOD "allow = all\n", "9:9: allow has \"all\": not a word known here; allowed: "
                                        "shared-group, no-reset, no-snoop-control"},
-                {GOOD "regions = 6:r\n", "9:11: regions has \"6:r\"; allowed: BAR:r or BAR:rw, BAR "
-                                         "0 to 5"},
+                {GOOD "regions = 6:r\n",
+                 "9:11: regions has \"6:r\"; allowed: REGION:r or REGION:rw, "
+                 "REGION 0 to 5 or config"},
+                {GOOD "regions = config\n", "9:11: regions has \"config\"; allowed"},
+                {GOOD "regions = config:w\n", "9:11: regions has \"config:w\"; allowed"},
+                {GOOD "regions = confi:r\n", "9:11: regions has \"confi:r\"; allowed"},
+                {GOOD "regions = configs:r\n", "9:11: regions has \"configs:r\"; allowed"},
+                {GOOD "regions = :r\n", "9:11: regions has \":r\"; allowed"},
+                {GOOD "regions = config:rw:r\n", "9:11: regions has \"config:rw:r\"; allowed"},
+                {GOOD "regions = config:r, 0:r, config:rw\n",
+                 "9:26: regions has region config twice"},
                 {GOOD "regions = 0\n", "9:11: regions has \"0\"; allowed"},
                 {GOOD "regions = 0:w\n", "9:11: regions has \"0:w\"; allowed"},
                 {GOOD "regions = 0:rwx\n", "9:11: regions has \"0:rwx\"; allowed"},
                 {GOOD "regions = 00:r\n", "9:11: regions has \"00:r\"; allowed"},
-                {GOOD "regions = 0:rw, 2:r, 0:r\n", "9:22: regions has BAR 0 twice"},
+                {GOOD "regions = 0:rw, 2:r, 0:r\n", "9:22: regions has region 0 twice"},
                 {GOOD "regions = 0:rw,2:r\n", "9:16: one blank and another item must follow"},
         };
 
@@ -807,8 +817,8 @@ struct damage {
 
 static const struct damage damages[] = {
         POLICY(version, 0),
-        POLICY(version, 1),
-        POLICY(version, 3),
+        POLICY(version, VTD_POLICY_VERSION - 1),
+        POLICY(version, VTD_POLICY_VERSION + 1),
         POLICY(tenant[0], 0),
         POLICY(tenant[0], '.'),
         POLICY(tenant[1], '/'),
@@ -865,6 +875,7 @@ static const struct damage damages[] = {
         LIMIT(DEVICES, 17),
         LIMIT(FIRST_STAGE_TABLES, 257),
         LIMIT(PASIDS, 1009),
+        LIMIT(INTERRUPTS, 2049),
         LIMIT(ADDRESS_WIDTH, 0),
         LIMIT(ADDRESS_WIDTH, 39),
         LIMIT(ADDRESS_WIDTH, 64),
@@ -889,7 +900,7 @@ static const struct damage damages[] = {
         POLICY(devices[0].source, 5),
         POLICY(devices[1].source, VTD_POLICY_SOURCE_SIMULATED),
         POLICY(devices[0].exceptions, 8),
-        POLICY(devices[0].regions_read, 0x40),
+        POLICY(devices[0].regions_read, 0x80),
         POLICY(devices[0].regions_read, 0x20),
         POLICY(devices[0].regions_write, 0x2),
         POLICY(devices[0].reserved, 1),
@@ -1018,6 +1029,7 @@ static void assert_policy_in_ranges(const struct vtd_policy *policy)
         assert_in_range(limits[VTD_POLICY_DEVICES].value, 1, 16);
         assert_in_range(limits[VTD_POLICY_FIRST_STAGE_TABLES].value, 0, 256);
         assert_in_range(limits[VTD_POLICY_PASIDS].value, 0, 1008);
+        assert_in_range(limits[VTD_POLICY_INTERRUPTS].value, 0, 2048);
         assert_true(limits[VTD_POLICY_ADDRESS_WIDTH].value == 48 ||
                     limits[VTD_POLICY_ADDRESS_WIDTH].value == 57);
         assert_in_range(limits[VTD_POLICY_INVALIDATE_RATE].value, 10, 10000000);
@@ -1031,7 +1043,7 @@ static void assert_policy_in_ranges(const struct vtd_policy *policy)
                 assert_int_equal(device->source == 2, policy->devices[0].source == 2);
                 assert_in_range(strnlen(device->address, 16), 3, 15);
                 assert_in_range(device->exceptions, 0, 7);
-                assert_in_range(device->regions_read, 0, 0x3f);
+                assert_in_range(device->regions_read, 0, 0x7f);
                 assert_int_equal(device->regions_write & ~device->regions_read, 0);
                 assert_in_range(device->line, 2, 4096);
         }
@@ -1251,21 +1263,21 @@ static void test_the_trace_has_the_line_of_every_key(void **state)
                          0);
         for (size_t i = 0; (row = vtd_schema_row(i)); i++) {
                 if (row->section != VTD_SCHEMA_DEVICE) {
-                        assert_in_range(lines.rows[i], 4, 28);
+                        assert_in_range(lines.rows[i], 4, 29);
                         if (vtd_schema_is_numeric(row))
                                 assert_int_equal(lines.rows[i], vtd_schema_line(row, &policy));
                         found++;
                 } else if (row->type == VTD_SCHEMA_PCI) {
                         assert_int_equal(lines.devices[0][i], 14);
-                        assert_int_equal(lines.devices[1][i], 30);
+                        assert_int_equal(lines.devices[1][i], 31);
                         found++;
-                } else if (row->type == VTD_SCHEMA_BARS) {
+                } else if (row->type == VTD_SCHEMA_REGIONS) {
                         assert_int_equal(lines.devices[0][i], 15);
                         assert_int_equal(lines.devices[1][i], 0);
                         found++;
                 }
         }
-        assert_int_equal(found, 23);
+        assert_int_equal(found, 24);
 }
 
 static char *read_source(const char *name, size_t *size)

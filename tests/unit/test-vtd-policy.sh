@@ -42,7 +42,8 @@ expect 0 check "$directory"/*.policy
 [ "$(grep -c ': ok$' "$directory/out")" -eq $# ] || fail "not every example was checked"
 expect 0 show "$directory/simulated.policy"
 grep -Eq '^\[device edu0\]$' "$directory/out" || fail "show: device header"
-grep -Eq '^  simulated +edu +line 16$' "$directory/out" || fail "show: simulated"
+grep -Eq '^  simulated +edu +line 17$' "$directory/out" || fail "show: simulated"
+grep -Eq '^  regions +0:rw, config:rw +line 18$' "$directory/out" || fail "show: regions"
 grep -Eq '^  allow +none +default$' "$directory/out" || fail "show: allow"
 grep -Eq '^  invalidate-rate +200000 entries/s +default$' "$directory/out" || fail "show: rate"
 
