@@ -27,8 +27,6 @@ enum {
         VTD_HOST_E_ABSENT,   /* no such object, or the host lacks the feature */
 };
 
-#define VTD_HOST_REGIONS 6u /* BARs */
-
 struct vtd_host_device_info {
         bool is_vtd;         /* cap and ecap are a VT-d unit's registers */
         bool can_reset;      /* function reset is available */
@@ -36,7 +34,10 @@ struct vtd_host_device_info {
         uint8_t pasid_bits;  /* 0: no PASIDs */
         uint64_t cap;
         uint64_t ecap;
-        uint64_t region_size[VTD_HOST_REGIONS]; /* 0: absent or not accessible */
+        uint64_t region_size[VTD_REGIONS]; /* BARs; 0: absent or not accessible */
+        uint32_t config_size;              /* 256 or 4096 */
+        uint32_t msi_vectors;              /* that can be armed: 0 or 1 */
+        uint32_t msix_vectors;             /* the same, at most VTD_LIMIT_INTERRUPTS */
 };
 
 struct vtd_host_first_stage {
@@ -55,7 +56,7 @@ struct vtd_host_ops {
         int (*bind)(struct vtd_host *host, int fd, uint32_t *device);
         int (*device_info)(struct vtd_host *host, uint32_t device,
                            struct vtd_host_device_info *info);
-        /* Turns bus mastering (and, when on, memory decoding) of the function on or off. */
+        /* Turns bus mastering of the function on or off, and memory decoding on. */
         int (*bus_master)(struct vtd_host *host, uint32_t device, bool on);
         /* Closes this process's descriptor of a device with no attachment; the id is gone. */
         int (*release)(struct vtd_host *host, uint32_t device);
@@ -104,6 +105,30 @@ struct vtd_host_ops {
                            uint32_t width, uint64_t *value);
         int (*region_write)(struct vtd_host *host, uint32_t device, uint32_t region,
                             uint64_t offset, uint32_t width, uint64_t value);
+
+        /* One naturally aligned access of 1, 2 or 4 bytes inside config_size, as the host shows it. */
+        int (*config_read)(struct vtd_host *host, uint32_t device, uint32_t offset, uint32_t width,
+                           uint32_t *value);
+        int (*config_write)(struct vtd_host *host, uint32_t device, uint32_t offset, uint32_t width,
+                            uint32_t value);
+
+        /*
+         * Has interrupts of @vector, below the number that info gave for @kind, signal the eventfd
+         * @fd, which stays the caller's; the host keeps a reference of its own.  Vectors of the other
+         * kind must not be armed.  After a failure @vector is not armed, others are as before, and if
+         * there are none the host has kept nothing.  Outcomes: INVALID: not an eventfd; LIMIT.
+         */
+        int (*set_interrupt)(struct vtd_host *host, uint32_t device, enum vtd_interrupt_kind kind,
+                             uint32_t vector, int fd);
+        /* Disarms all vectors of @kind, of which one is armed at least. */
+        int (*clear_interrupts)(struct vtd_host *host, uint32_t device,
+                                enum vtd_interrupt_kind kind);
+
+        /*
+         * Resets the function, if info says that it can be.  Attachments and armed vectors stay;
+         * bus mastering is as it was, or off.  Outcome: BUSY.
+         */
+        int (*reset)(struct vtd_host *host, uint32_t device);
 
         /*
          * Lets a simulated device do a bounded piece of its work; true while it has more.  NULL for

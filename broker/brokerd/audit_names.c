@@ -31,6 +31,11 @@ static const struct vtd_audit_call calls[VTD_AUDIT_HOST_CALL_END] = {
         [VTD_AUDIT_INVALIDATE] = {"invalidate",
                                   {"hwpt", false},
                                   {{"entries", false}, {"done", false}, {"whole", false}}},
+        [VTD_AUDIT_SET_INTERRUPT] = {"set-interrupt",
+                                     {"device", false},
+                                     {{"kind", false}, {"vector", false}}},
+        [VTD_AUDIT_CLEAR_INTERRUPTS] = {"clear-interrupts", {"device", false}, {{"kind", false}}},
+        [VTD_AUDIT_RESET] = {"reset", {"device", false}, {{0}}},
 };
 
 const struct vtd_audit_call *vtd_audit_call(enum vtd_audit_host_call call)

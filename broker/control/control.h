@@ -128,7 +128,10 @@ enum vtd_audit_host_call {
         VTD_AUDIT_ATTACH,
         VTD_AUDIT_DETACH,
         VTD_AUDIT_INVALIDATE,
-        VTD_AUDIT_HOST_CALL_END, /* region accesses are data, not control: never audited */
+        VTD_AUDIT_SET_INTERRUPT,
+        VTD_AUDIT_CLEAR_INTERRUPTS,
+        VTD_AUDIT_RESET,
+        VTD_AUDIT_HOST_CALL_END, /* accesses to BARs and configuration space are data: never audited */
 };
 
 /*

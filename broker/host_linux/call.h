@@ -39,10 +39,17 @@ static inline int vtd_linux_outcome(void)
         }
 }
 
-/* @request with @argument (NULL for the one without).  Returns 0 or vtd_linux_outcome(). */
+/*
+ * @request with @argument (NULL for those without).  Returns 0 or vtd_linux_outcome(); LIMIT for a
+ * positive answer, which is how VFIO says that there are only so many interrupt vectors left.
+ */
 static inline int vtd_linux_call(int fd, unsigned long request, void *argument)
 {
-        return ioctl(fd, request, argument) < 0 ? vtd_linux_outcome() : 0;
+        int r = ioctl(fd, request, argument);
+
+        if (r < 0)
+                return vtd_linux_outcome();
+        return r > 0 ? VTD_HOST_E_LIMIT : 0;
 }
 
 #endif

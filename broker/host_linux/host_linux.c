@@ -16,15 +16,16 @@
  *   ioctl on /dev/iommu:                     ioctl on a device:
  *     3b80 IOMMU_DESTROY                       3b6b VFIO_DEVICE_GET_INFO
  *     3b81 IOMMU_IOAS_ALLOC                    3b6c VFIO_DEVICE_GET_REGION_INFO
- *     3b84 IOMMU_IOAS_IOVA_RANGES              3b76 VFIO_DEVICE_BIND_IOMMUFD
- *     3b86 IOMMU_IOAS_UNMAP                    3b77 VFIO_DEVICE_ATTACH_IOMMUFD_PT
- *     3b89 IOMMU_HWPT_ALLOC                    3b78 VFIO_DEVICE_DETACH_IOMMUFD_PT
- *     3b8a IOMMU_GET_HW_INFO                 pread64, pwrite64 on a device
- *     3b8d IOMMU_HWPT_INVALIDATE             close
- *     3b8f IOMMU_IOAS_MAP_FILE
+ *     3b84 IOMMU_IOAS_IOVA_RANGES              3b6d VFIO_DEVICE_GET_IRQ_INFO
+ *     3b86 IOMMU_IOAS_UNMAP                    3b6e VFIO_DEVICE_SET_IRQS
+ *     3b89 IOMMU_HWPT_ALLOC                    3b6f VFIO_DEVICE_RESET
+ *     3b8a IOMMU_GET_HW_INFO                   3b76 VFIO_DEVICE_BIND_IOMMUFD
+ *     3b8d IOMMU_HWPT_INVALIDATE               3b77 VFIO_DEVICE_ATTACH_IOMMUFD_PT
+ *     3b8f IOMMU_IOAS_MAP_FILE                 3b78 VFIO_DEVICE_DETACH_IOMMUFD_PT
+ *   close                                    pread64, pwrite64 on a device
  *
  * Not used: vIOMMU objects (VT-d has none), IOAS_MAP (it would map this process's own memory), fault
- * queues, dirty tracking, interrupts, resets (the last close does that), mmap of a device.
+ * queues, dirty tracking, interrupts other than MSI and MSI-X, mmap of a device.
  */
 #include "broker/host.h"
 
@@ -212,7 +213,7 @@ static int find_region(struct vtd_host *host, uint32_t device, uint32_t region, 
 {
         struct linux_device *d = find_device(host, device);
 
-        if (!d || region >= VTD_HOST_REGIONS || d->info.region_size[region] == 0)
+        if (!d || region >= VTD_REGIONS || d->info.region_size[region] == 0)
                 return VTD_HOST_E_ABSENT;
         if (width != 1 && width != 2 && width != 4 && width != 8)
                 return VTD_HOST_E_INVALID;
@@ -246,6 +247,76 @@ static int linux_region_write(struct vtd_host *host, uint32_t device, uint32_t r
         return vtd_vfio_write(d->fd, d->layout.bar[region] + offset, width, value);
 }
 
+/* 0; ABSENT: no such device; INVALID: not one aligned access inside configuration space. */
+static int find_config(struct vtd_host *host, uint32_t device, uint32_t offset, uint32_t width,
+                       struct linux_device **out)
+{
+        struct linux_device *d = find_device(host, device);
+
+        if (!d)
+                return VTD_HOST_E_ABSENT;
+        if ((width != 1 && width != 2 && width != 4) || offset % width != 0 ||
+            !vtd_range_within(offset, width, d->info.config_size))
+                return VTD_HOST_E_INVALID;
+        *out = d;
+        return 0;
+}
+
+static int linux_config_read(struct vtd_host *host, uint32_t device, uint32_t offset,
+                             uint32_t width, uint32_t *value)
+{
+        struct linux_device *d;
+        uint64_t wide;
+        int r;
+
+        r = find_config(host, device, offset, width, &d);
+        if (r == 0)
+                r = vtd_vfio_read(d->fd, d->layout.config + offset, width, &wide);
+        if (r == 0)
+                *value = (uint32_t)wide;
+        return r;
+}
+
+static int linux_config_write(struct vtd_host *host, uint32_t device, uint32_t offset,
+                              uint32_t width, uint32_t value)
+{
+        struct linux_device *d;
+        int r;
+
+        r = find_config(host, device, offset, width, &d);
+        return r != 0 ? r : vtd_vfio_write(d->fd, d->layout.config + offset, width, value);
+}
+
+static int linux_set_interrupt(struct vtd_host *host, uint32_t device, enum vtd_interrupt_kind kind,
+                               uint32_t vector, int fd)
+{
+        struct linux_device *d = find_device(host, device);
+        uint32_t vectors;
+
+        if (!d)
+                return VTD_HOST_E_ABSENT;
+        vectors = kind == VTD_INTERRUPT_MSI ? d->info.msi_vectors : d->info.msix_vectors;
+        /* A descriptor of -1 would disarm the vector. */
+        if (vector >= vectors || fd < 0)
+                return VTD_HOST_E_INVALID;
+        return vtd_vfio_set_interrupt(d->fd, kind, vector, fd);
+}
+
+static int linux_clear_interrupts(struct vtd_host *host, uint32_t device,
+                                  enum vtd_interrupt_kind kind)
+{
+        struct linux_device *d = find_device(host, device);
+
+        return d ? vtd_vfio_clear_interrupts(d->fd, kind) : VTD_HOST_E_ABSENT;
+}
+
+static int linux_reset(struct vtd_host *host, uint32_t device)
+{
+        struct linux_device *d = find_device(host, device);
+
+        return d ? vtd_vfio_reset(d->fd) : VTD_HOST_E_ABSENT;
+}
+
 /* Devices first: the last close of one blocks its DMA, only then may its tables go. */
 static struct vtd_host *linux_free(struct vtd_host *host)
 {
@@ -277,6 +348,11 @@ static const struct vtd_host_ops linux_ops = {
         .invalidate = linux_invalidate,
         .region_read = linux_region_read,
         .region_write = linux_region_write,
+        .config_read = linux_config_read,
+        .config_write = linux_config_write,
+        .set_interrupt = linux_set_interrupt,
+        .clear_interrupts = linux_clear_interrupts,
+        .reset = linux_reset,
         .step = NULL, /* devices work by themselves */
         .free = linux_free,
 };

@@ -27,6 +27,9 @@ NUMBER(IOMMU_HWPT_INVALIDATE, 0x3b8d);
 NUMBER(IOMMU_IOAS_MAP_FILE, 0x3b8f);
 NUMBER(VFIO_DEVICE_GET_INFO, 0x3b6b);
 NUMBER(VFIO_DEVICE_GET_REGION_INFO, 0x3b6c);
+NUMBER(VFIO_DEVICE_GET_IRQ_INFO, 0x3b6d);
+NUMBER(VFIO_DEVICE_SET_IRQS, 0x3b6e);
+NUMBER(VFIO_DEVICE_RESET, 0x3b6f);
 NUMBER(VFIO_DEVICE_BIND_IOMMUFD, 0x3b76);
 NUMBER(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 0x3b77);
 NUMBER(VFIO_DEVICE_DETACH_IOMMUFD_PT, 0x3b78);
@@ -49,6 +52,8 @@ THROUGH(struct iommu_hwpt_invalidate, entry_num, 28);
 
 THROUGH(struct vfio_device_info, num_irqs, 16);
 THROUGH(struct vfio_region_info, offset, 32);
+THROUGH(struct vfio_irq_info, count, 16);
+SIZE(struct vfio_irq_set, 20); /* the eventfds follow */
 THROUGH(struct vfio_device_bind_iommufd, out_devid, 16);
 THROUGH(struct vfio_device_attach_iommufd_pt, pt_id, 12);
 THROUGH(struct vfio_device_attach_iommufd_pt, pasid, 16);

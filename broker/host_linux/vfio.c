@@ -45,22 +45,43 @@ static int region_query(int fd, uint32_t index, uint64_t *position, uint64_t *si
         return 0;
 }
 
+/*
+ * *@vectors is how many can be armed.  A kind that has to be allocated as a whole (MSI always) offers
+ * one: with more, arming one would have to take all of them from the host.
+ */
+static int irq_query(int fd, uint32_t index, uint32_t *vectors)
+{
+        struct vfio_irq_info irq = {.argsz = sizeof(irq), .index = index};
+        int r;
+
+        r = vtd_linux_call(fd, VFIO_DEVICE_GET_IRQ_INFO, &irq);
+        if (r != 0)
+                return r;
+        *vectors = irq.flags & VFIO_IRQ_INFO_EVENTFD ? irq.count : 0;
+        if (*vectors > 1 && (irq.flags & VFIO_IRQ_INFO_NORESIZE))
+                *vectors = 1;
+        if (*vectors > VTD_LIMIT_INTERRUPTS)
+                *vectors = VTD_LIMIT_INTERRUPTS;
+        return 0;
+}
+
 int vtd_vfio_query(int fd, struct vtd_vfio_layout *layout, struct vtd_host_device_info *info)
 {
         struct vfio_device_info device = {
                 .argsz = SIZE_THROUGH(struct vfio_device_info, num_irqs),
         };
         struct vtd_vfio_layout found;
-        uint64_t size[VTD_HOST_REGIONS], config_size;
+        uint64_t size[VTD_REGIONS], config_size;
         int r;
 
         r = vtd_linux_call(fd, VFIO_DEVICE_GET_INFO, &device);
         if (r != 0)
                 return r;
         if (!(device.flags & VFIO_DEVICE_FLAGS_PCI) ||
-            device.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX)
+            device.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX ||
+            device.num_irqs <= VFIO_PCI_MSIX_IRQ_INDEX)
                 return VTD_HOST_E_INVALID;
-        for (uint32_t i = 0; i < VTD_HOST_REGIONS; i++) {
+        for (uint32_t i = 0; i < VTD_REGIONS; i++) {
                 r = region_query(fd, VFIO_PCI_BAR0_REGION_INDEX + i, &found.bar[i], &size[i]);
                 if (r != 0)
                         return r;
@@ -68,9 +89,16 @@ int vtd_vfio_query(int fd, struct vtd_vfio_layout *layout, struct vtd_host_devic
         r = region_query(fd, VFIO_PCI_CONFIG_REGION_INDEX, &found.config, &config_size);
         if (r != 0)
                 return r;
-        if (config_size < PCI_STD_HEADER_SIZEOF)
+        if (config_size < PCI_CFG_SPACE_SIZE)
                 return VTD_HOST_E_INVALID;
+        r = irq_query(fd, VFIO_PCI_MSI_IRQ_INDEX, &info->msi_vectors);
+        if (r == 0)
+                r = irq_query(fd, VFIO_PCI_MSIX_IRQ_INDEX, &info->msix_vectors);
+        if (r != 0)
+                return r;
         *layout = found;
+        info->config_size =
+                config_size < PCI_CFG_SPACE_EXP_SIZE ? PCI_CFG_SPACE_SIZE : PCI_CFG_SPACE_EXP_SIZE;
         memcpy(info->region_size, size, sizeof(size));
         info->can_reset = device.flags & VFIO_DEVICE_FLAGS_RESET;
         return 0;
@@ -84,9 +112,8 @@ int vtd_vfio_bus_master(int fd, const struct vtd_vfio_layout *layout, bool on)
         r = vtd_vfio_read(fd, position, 2, &command);
         if (r != 0)
                 return r;
-        if (on)
-                command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-        else
+        command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+        if (!on)
                 command &= ~(uint64_t)PCI_COMMAND_MASTER;
         r = vtd_vfio_write(fd, position, 2, command);
         if (r == 0)
@@ -126,6 +153,44 @@ int vtd_vfio_detach(int fd, uint32_t pasid)
                 detach.pasid = pasid;
         }
         return vtd_linux_call(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
+}
+
+static uint32_t irq_index(enum vtd_interrupt_kind kind)
+{
+        return kind == VTD_INTERRUPT_MSI ? VFIO_PCI_MSI_IRQ_INDEX : VFIO_PCI_MSIX_IRQ_INDEX;
+}
+
+int vtd_vfio_set_interrupt(int fd, enum vtd_interrupt_kind kind, uint32_t vector, int eventfd)
+{
+        const struct vfio_irq_set set = {
+                .argsz = sizeof(set) + sizeof(int32_t),
+                .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                .index = irq_index(kind),
+                .start = vector,
+                .count = 1,
+        };
+        const int32_t descriptor = eventfd;
+        _Alignas(struct vfio_irq_set) uint8_t bytes[sizeof(set) + sizeof(descriptor)];
+
+        memcpy(bytes, &set, sizeof(set));
+        memcpy(bytes + sizeof(set), &descriptor, sizeof(descriptor));
+        return vtd_linux_call(fd, VFIO_DEVICE_SET_IRQS, bytes);
+}
+
+int vtd_vfio_clear_interrupts(int fd, enum vtd_interrupt_kind kind)
+{
+        struct vfio_irq_set set = {
+                .argsz = sizeof(set),
+                .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+                .index = irq_index(kind),
+        };
+
+        return vtd_linux_call(fd, VFIO_DEVICE_SET_IRQS, &set);
+}
+
+int vtd_vfio_reset(int fd)
+{
+        return vtd_linux_call(fd, VFIO_DEVICE_RESET, NULL);
 }
 
 /* The result of a pread() or pwrite() that should have moved @width bytes. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "broker/host_sim/config.h"
 #include "broker/host_sim/edu.h"
 #include "broker/host_sim/models.h"
 
@@ -25,6 +26,7 @@ struct vtd_sim_device_file {
         uint64_t magic;
         uint32_t model;
         uint32_t bus_master; /* 0: the function's DMA is off */
+        struct vtd_sim_config config;
         struct vtd_sim_edu edu;
 };
 

@@ -106,6 +106,21 @@ static void write_engine(struct vtd_sim_edu *edu, uint64_t offset, uint64_t valu
         }
 }
 
+static void raise_interrupt(struct vtd_sim_edu *edu, uint32_t bits)
+{
+        edu->interrupts |= bits;
+        if (edu->interrupts != 0)
+                edu->message = 1;
+}
+
+bool vtd_sim_edu_take_message(struct vtd_sim_edu *edu)
+{
+        bool due = edu->message != 0;
+
+        edu->message = 0;
+        return due;
+}
+
 void vtd_sim_edu_write(struct vtd_sim_edu *edu, bool has_pasids, uint64_t offset, uint32_t width,
                        uint64_t value)
 {
@@ -118,7 +133,7 @@ void vtd_sim_edu_write(struct vtd_sim_edu *edu, bool has_pasids, uint64_t offset
                 edu->liveness = ~(uint32_t)value;
                 break;
         case REGISTER_RAISE:
-                edu->interrupts |= (uint32_t)value;
+                raise_interrupt(edu, (uint32_t)value);
                 break;
         case REGISTER_ACKNOWLEDGE:
                 edu->interrupts &= ~(uint32_t)value;
@@ -145,7 +160,7 @@ static void finish(struct vtd_sim_edu *edu, uint64_t command)
 {
         vtd_sim_edu_stop(edu);
         if (command & COMMAND_INTERRUPT)
-                edu->interrupts |= INTERRUPT_DMA_DONE;
+                raise_interrupt(edu, INTERRUPT_DMA_DONE);
 }
 
 bool vtd_sim_edu_step(struct vtd_sim_edu *edu, struct vtd_sim_iommu *iommu,

@@ -10,13 +10,14 @@
  *   0x04  liveness: reads inverted            0x88  DMA destination address
  *   0x24  interrupt status                    0x90  DMA byte count
  *   0x60  raises interrupt status bits        0x98  DMA command: 1 start (reads 1 while running),
- *   0x64  clears interrupt status bits              2 device to memory, 4 status bit when done
+ *   0x64  clears interrupt status bits              2 device to memory, 4 interrupt when done
  *                                             0xa0  bit 31 set: DMA carries the PASID in bits 19:0;
  *                                                   devices that have PASIDs only
  *
  * The device's end of a transfer is its buffer of 4096 bytes at 0x40000, which only DMA reaches; a
- * transfer that leaves the buffer moves nothing.  Interrupts are not delivered.  Differences from
- * QEMU's: no factorial unit, DMA addresses have 64 bits, and a transfer moves in pieces, so that
+ * transfer that leaves the buffer moves nothing.  Each interrupt (a write to 0x60 with a status bit
+ * set, and the end of a transfer that asked for one, which sets bit 8) is an MSI.  Differences from
+ * QEMU's: no factorial unit, no INTx, DMA addresses have 64 bits, and a transfer moves in pieces, so that
  * what happens to its translation meanwhile can be observed; it keeps the PASID that it began with.
  */
 #ifndef VTD_BROKER_HOST_SIM_EDU_H
@@ -41,9 +42,9 @@ struct vtd_sim_edu {
         uint64_t destination;
         uint64_t count;
         uint64_t command;
-        uint64_t moved; /* bytes of the running transfer */
-        uint32_t pasid; /* as written to the register */
-        uint32_t reserved;
+        uint64_t moved;   /* bytes of the running transfer */
+        uint32_t pasid;   /* as written to the register */
+        uint32_t message; /* 1: an MSI is due */
         uint8_t buffer[VTD_SIM_EDU_BUFFER_SIZE];
 };
 
@@ -60,6 +61,9 @@ void vtd_sim_edu_write(struct vtd_sim_edu *edu, bool has_pasids, uint64_t offset
 
 /* The PASID that its DMA carries; 0 for requests without, which PASID 0 is translated like. */
 uint32_t vtd_sim_edu_pasid(const struct vtd_sim_edu *edu);
+
+/* True when the device has an MSI to send, which is then sent. */
+bool vtd_sim_edu_take_message(struct vtd_sim_edu *edu);
 
 /* Ends a running transfer; what it has not moved yet stays as it is. */
 void vtd_sim_edu_stop(struct vtd_sim_edu *edu);

@@ -8,17 +8,20 @@
  * system calls:
  *   mmap     shared, readable and writable, never executable
  *   munmap
+ *   ppoll    on an eventfd
+ *   write    of 8 bytes, to one
  *   fstat    which glibc issues as newfstatat(fd, "", ..., AT_EMPTY_PATH) in some versions
- *   fcntl    F_GET_SEALS
+ *   fcntl    F_GET_SEALS, F_DUPFD_CLOEXEC
  *   close
  *
- * Not modelled: attaching to the id of an IOAS, memory decoding (always on), interrupts, faults,
+ * Not modelled: attaching to the id of an IOAS, memory decoding (always on), INTx, MSI-X, faults,
  * caches that make an incoherent page walk or an unsnooped access see old memory.
  */
 #include "broker/host.h"
 
 #include <stdlib.h>
 
+#include "broker/host_sim/interrupt.h"
 #include "broker/host_sim/objects.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
@@ -50,18 +53,36 @@ static bool has_pasids(const struct vtd_sim_device *device)
         return device->identity.model->pasid_bits > 0;
 }
 
+/* An MSI is a write of the device: without bus mastering, there is none. */
+static void send_message(struct vtd_sim_device *device)
+{
+        if (vtd_sim_edu_take_message(&device->file->edu) && device->file->bus_master &&
+            device->interrupt >= 0)
+                vtd_sim_interrupt_signal(device->interrupt);
+}
+
 /* @id and @device name the same one. */
 static bool step_device(struct vtd_sim_objects *objects, uint32_t id, struct vtd_sim_device *device)
 {
         uint32_t pasid = has_pasids(device) ? vtd_sim_edu_pasid(&device->file->edu) : VTD_NO_PASID;
         struct vtd_sim_translation translation;
+        bool more;
 
         if (!device->file->bus_master) {
                 vtd_sim_edu_stop(&device->file->edu);
                 return false;
         }
         translation = vtd_sim_translation_of(objects, id, pasid);
-        return vtd_sim_edu_step(&device->file->edu, &objects->iommu, &translation);
+        more = vtd_sim_edu_step(&device->file->edu, &objects->iommu, &translation);
+        send_message(device);
+        return more;
+}
+
+static void reset_function(struct vtd_sim_device_file *file)
+{
+        file->bus_master = 0;
+        vtd_sim_config_reset(&file->config);
+        vtd_sim_edu_reset(&file->edu);
 }
 
 static int sim_bind(struct vtd_host *host, int fd, uint32_t *device)
@@ -79,8 +100,7 @@ static int sim_bind(struct vtd_host *host, int fd, uint32_t *device)
                 vtd_sim_device_unmap(file);
                 return result;
         }
-        file->bus_master = 0;
-        vtd_sim_edu_reset(&file->edu);
+        reset_function(file);
         return 0;
 }
 
@@ -98,6 +118,8 @@ static int sim_device_info(struct vtd_host *host, uint32_t id, struct vtd_host_d
                 .cap = vtd_sim_unit_of(device->identity.model)->cap,
                 .ecap = vtd_sim_unit_of(device->identity.model)->ecap,
                 .region_size = {VTD_SIM_EDU_BAR_SIZE},
+                .config_size = VTD_SIM_CONFIG_SIZE,
+                .msi_vectors = 1,
         };
         return 0;
 }
@@ -222,6 +244,80 @@ static int sim_region_write(struct vtd_host *host, uint32_t id, uint32_t region,
         if (result)
                 return result;
         vtd_sim_edu_write(&device->file->edu, has_pasids(device), offset, width, value);
+        send_message(device);
+        return 0;
+}
+
+/* 0; ABSENT: no such device; INVALID: not one aligned access inside configuration space. */
+static int config_check(struct vtd_host *host, uint32_t id, uint32_t offset, uint32_t width)
+{
+        if (!device_of(host, id))
+                return VTD_HOST_E_ABSENT;
+        if ((width != 1 && width != 2 && width != 4) || offset % width != 0 ||
+            offset >= VTD_SIM_CONFIG_SIZE)
+                return VTD_HOST_E_INVALID;
+        return 0;
+}
+
+static int sim_config_read(struct vtd_host *host, uint32_t id, uint32_t offset, uint32_t width,
+                           uint32_t *value)
+{
+        const struct vtd_sim_device *device = device_of(host, id);
+        int result = config_check(host, id, offset, width);
+
+        if (result)
+                return result;
+        *value = vtd_sim_config_read(&device->file->config, device->file->bus_master != 0, offset,
+                                     width);
+        return 0;
+}
+
+static int sim_config_write(struct vtd_host *host, uint32_t id, uint32_t offset, uint32_t width,
+                            uint32_t value)
+{
+        struct vtd_sim_device *device = device_of(host, id);
+        int result = config_check(host, id, offset, width);
+
+        if (result)
+                return result;
+        vtd_sim_config_write(&device->file->config, offset, width, value);
+        return 0;
+}
+
+static int sim_set_interrupt(struct vtd_host *host, uint32_t id, enum vtd_interrupt_kind kind,
+                             uint32_t vector, int fd)
+{
+        struct vtd_sim_device *device = device_of(host, id);
+
+        if (!device)
+                return VTD_HOST_E_ABSENT;
+        if (kind != VTD_INTERRUPT_MSI || vector != 0)
+                return VTD_HOST_E_INVALID;
+        /* As in the kernel, the old eventfd goes whatever the new one is. */
+        device->interrupt = vtd_close(device->interrupt);
+        return vtd_sim_interrupt_adopt(fd, &device->interrupt);
+}
+
+static int sim_clear_interrupts(struct vtd_host *host, uint32_t id, enum vtd_interrupt_kind kind)
+{
+        struct vtd_sim_device *device = device_of(host, id);
+
+        if (!device)
+                return VTD_HOST_E_ABSENT;
+        if (kind != VTD_INTERRUPT_MSI || device->interrupt < 0)
+                return VTD_HOST_E_INVALID;
+        device->interrupt = vtd_close(device->interrupt);
+        return 0;
+}
+
+/* Bus mastering does not survive; what is attached, and who is signalled, is not the function's. */
+static int sim_reset(struct vtd_host *host, uint32_t id)
+{
+        struct vtd_sim_device *device = device_of(host, id);
+
+        if (!device)
+                return VTD_HOST_E_ABSENT;
+        reset_function(device->file);
         return 0;
 }
 
@@ -269,6 +365,11 @@ static const struct vtd_host_ops sim_ops = {
         .invalidate = sim_invalidate,
         .region_read = sim_region_read,
         .region_write = sim_region_write,
+        .config_read = sim_config_read,
+        .config_write = sim_config_write,
+        .set_interrupt = sim_set_interrupt,
+        .clear_interrupts = sim_clear_interrupts,
+        .reset = sim_reset,
         .step = sim_step,
         .free = sim_free,
 };

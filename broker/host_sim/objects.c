@@ -7,6 +7,7 @@
 #include "broker/host_sim/objects.h"
 
 #include "shared/checked.h"
+#include "shared/cleanup.h"
 
 #define ADDRESS_LAST ((UINT64_C(1) << VTD_SIM_ADDRESS_BITS) - 1)
 
@@ -71,6 +72,7 @@ int vtd_sim_device_add(struct vtd_sim_objects *objects, struct vtd_sim_device_fi
                 return VTD_HOST_E_LIMIT;
         object->device.file = file;
         object->device.identity = *identity;
+        object->device.interrupt = -1;
         return 0;
 }
 
@@ -83,6 +85,7 @@ int vtd_sim_device_remove(struct vtd_sim_objects *objects, uint32_t id)
         if (object->device.rid.hwpt != 0 || vtd_sim_device_has_pasids(objects, id))
                 return VTD_HOST_E_BUSY;
         object->device.file = vtd_sim_device_unmap(object->device.file);
+        object->device.interrupt = vtd_close(object->device.interrupt);
         object_remove(objects, object);
         return 0;
 }
@@ -229,10 +232,13 @@ int vtd_sim_destroy(struct vtd_sim_objects *objects, uint32_t id)
 void vtd_sim_objects_deinit(struct vtd_sim_objects *objects)
 {
         for (uint32_t i = 0; i < VTD_SIM_OBJECTS; i++) {
-                if (objects->rows[i].kind == VTD_SIM_IOAS)
+                struct vtd_sim_device *device = &objects->rows[i].device;
+
+                if (objects->rows[i].kind == VTD_SIM_IOAS) {
                         vtd_sim_memory_unmap_all(&objects->iommu.memory, i + 1);
-                else if (objects->rows[i].kind == VTD_SIM_DEVICE)
-                        objects->rows[i].device.file =
-                                vtd_sim_device_unmap(objects->rows[i].device.file);
+                } else if (objects->rows[i].kind == VTD_SIM_DEVICE) {
+                        device->file = vtd_sim_device_unmap(device->file);
+                        device->interrupt = vtd_close(device->interrupt);
+                }
         }
 }

@@ -49,6 +49,7 @@ struct vtd_sim_device {
         struct vtd_sim_device_file *file;
         struct vtd_sim_device_identity identity;
         struct vtd_sim_attachment rid; /* hwpt 0: nothing */
+        int interrupt;                 /* eventfd of its vector; -1: not armed */
 };
 
 struct vtd_sim_hwpt {
@@ -82,10 +83,10 @@ struct vtd_sim_objects {
 struct vtd_sim_object *vtd_sim_object_find(struct vtd_sim_objects *objects,
                                            enum vtd_sim_object_kind kind, uint32_t id);
 
-/* Adds a blocked device that owns @file from here on, unless this fails.  Outcome: LIMIT, BUSY. */
+/* Adds a blocked device that owns @file from here on, unless this fails.  Outcomes: LIMIT, BUSY. */
 int vtd_sim_device_add(struct vtd_sim_objects *objects, struct vtd_sim_device_file *file,
                        const struct vtd_sim_device_identity *identity, uint32_t *id);
-/* Unmaps its file.  Outcomes: ABSENT; BUSY while something is attached. */
+/* Unmaps its file and disarms it.  Outcomes: ABSENT; BUSY while something is attached. */
 int vtd_sim_device_remove(struct vtd_sim_objects *objects, uint32_t id);
 
 /* See the operations of these names in broker/host.h. */

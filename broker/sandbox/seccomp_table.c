@@ -37,6 +37,9 @@ _Static_assert(sizeof(void *) == 8, "the filter is written for 64-bit calls");
 #define IOCTL_IOMMU_IOAS_MAP_FILE    0x3b8fu
 #define IOCTL_VFIO_GET_INFO          0x3b6bu
 #define IOCTL_VFIO_GET_REGION_INFO   0x3b6cu
+#define IOCTL_VFIO_GET_IRQ_INFO      0x3b6du
+#define IOCTL_VFIO_SET_IRQS          0x3b6eu
+#define IOCTL_VFIO_RESET             0x3b6fu
 #define IOCTL_VFIO_BIND_IOMMUFD      0x3b76u
 #define IOCTL_VFIO_ATTACH            0x3b77u
 #define IOCTL_VFIO_DETACH            0x3b78u
@@ -110,14 +113,19 @@ static const struct vtd_seccomp_row linux_rows[] = {
         DEVICE_CALL(IOCTL_VFIO_BIND_IOMMUFD, "PlugDevice"),
         DEVICE_CALL(IOCTL_VFIO_GET_INFO, "PlugDevice"),
         DEVICE_CALL(IOCTL_VFIO_GET_REGION_INFO, "PlugDevice"),
+        DEVICE_CALL(IOCTL_VFIO_GET_IRQ_INFO, "PlugDevice"),
+        DEVICE_CALL(IOCTL_VFIO_SET_IRQS, "SetInterrupt, ClearInterrupts"),
+        DEVICE_CALL(IOCTL_VFIO_RESET, "ResetDevice"),
         DEVICE_CALL(IOCTL_VFIO_ATTACH, "Attach"),
         DEVICE_CALL(IOCTL_VFIO_DETACH, "blocking"),
-        ALLOW(SYS_pread64, "RegionRead, PCI command register"),
-        ALLOW(SYS_pwrite64, "RegionWrite, bus mastering"),
+        ALLOW(SYS_pread64, "RegionRead, ConfigRead, PCI command register"),
+        ALLOW(SYS_pwrite64, "RegionWrite, ConfigWrite, bus mastering"),
 };
 
 static const struct vtd_seccomp_row simulated_rows[] = {
         ALLOW_MAP(MAP_SHARED, "guest memory and device state, for simulated DMA"),
+        /* What an eventfd takes. */
+        ALLOW_IF(SYS_write, "simulated interrupts", IS(2, 8)),
 };
 
 #if defined(VTD_SANITIZED)

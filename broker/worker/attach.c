@@ -48,11 +48,15 @@ static bool device_is_attached(const struct vtd_vm *vm, size_t device)
         return false;
 }
 
-/* Brings bus mastering to what the attachments of the device ask for.  Returns the host's result. */
-static int settle_bus_master(struct vtd_vm *vm, size_t device)
+static bool bus_master_due(const struct vtd_vm *vm, size_t device)
+{
+        return vm->devices[device].bus_master_wished && device_is_attached(vm, device);
+}
+
+int vtd_attach_settle_bus_master(struct vtd_vm *vm, size_t device)
 {
         struct vtd_device *d = &vm->devices[device];
-        bool on = device_is_attached(vm, device);
+        bool on = bus_master_due(vm, device);
         int r;
 
         if (d->bus_master == on)
@@ -63,6 +67,12 @@ static int settle_bus_master(struct vtd_vm *vm, size_t device)
         if (r == 0)
                 d->bus_master = on;
         return r;
+}
+
+int vtd_attach_renew_bus_master(struct vtd_vm *vm, size_t device)
+{
+        vm->devices[device].bus_master = !bus_master_due(vm, device); /* as if it were wrong */
+        return vtd_attach_settle_bus_master(vm, device);
 }
 
 static void leave_table(struct vtd_vm *vm, size_t table)
@@ -138,7 +148,7 @@ int vtd_attach_block_table(struct vtd_vm *vm, struct vtd_call *call, size_t tabl
                         result = VTD_CALL_E_FATAL;
                         continue;
                 }
-                (void)settle_bus_master(vm, device); /* blocked by the detach already */
+                (void)vtd_attach_settle_bus_master(vm, device); /* blocked by the detach already */
                 vtd_audit_binding_blocked(vm, call, device, pasid);
         }
         vtd_tables_collect(vm);
@@ -186,7 +196,7 @@ static int fall_back_to_blocked(struct vtd_vm *vm, struct vtd_call *call, struct
 
         if (r != 0)
                 return r;
-        (void)settle_bus_master(vm, device); /* blocked by the detach already */
+        (void)vtd_attach_settle_bus_master(vm, device); /* blocked by the detach already */
         vtd_tables_collect(vm);
         vtd_audit_binding_blocked(vm, call, device, pasid);
         return vtd_call_refuse_host(call, result);
@@ -201,7 +211,7 @@ static int place(struct vtd_vm *vm, struct vtd_call *call, struct vtd_attachment
                                               : vm->second_stages[d->second_stage].hwpt;
         int r;
 
-        if (a->used && old == table && d->bus_master)
+        if (a->used && old == table && d->bus_master == d->bus_master_wished)
                 return 0; /* the host would do nothing either */
         /* From here to the end both tables count as used: either may be what the device sees. */
         if (table != VTD_NO_INDEX)
@@ -211,7 +221,7 @@ static int place(struct vtd_vm *vm, struct vtd_call *call, struct vtd_attachment
         r = vtd_attach_host(vm, d->id, a->pasid, hwpt);
         leave_table(vm, old);
         if (r == 0)
-                r = settle_bus_master(vm, a->device);
+                r = vtd_attach_settle_bus_master(vm, a->device);
         if (r != 0)
                 return fall_back_to_blocked(vm, call, a, r);
         vtd_tables_collect(vm);
@@ -257,7 +267,7 @@ static int attach_blocked(struct vtd_vm *vm, struct vtd_call *call, size_t devic
                         return r;
                 vtd_tables_collect(vm);
         }
-        r = settle_bus_master(vm, device);
+        r = vtd_attach_settle_bus_master(vm, device);
         return r == 0 ? 0 : vtd_call_refuse_host(call, r);
 }
 
@@ -293,7 +303,7 @@ static int block_refused(struct vtd_vm *vm, size_t device, uint32_t pasid)
         if (r != 0)
                 return r;
         vtd_tables_collect(vm);
-        (void)settle_bus_master(vm, device); /* blocked by the detach already */
+        (void)vtd_attach_settle_bus_master(vm, device); /* blocked by the detach already */
         return VTD_CALL_E_REFUSED;
 }
 

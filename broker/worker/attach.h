@@ -5,8 +5,8 @@
  * What has no attachment record is blocked.  A new table is attached before the old one is
  * released.  A refused Attach, whatever the reason, leaves the device or PASID that it named blocked:
  * after a failed host attach because the state that the host left is unknown, otherwise because the
- * client has said that what was attached before shall go.  Bus mastering (and memory decoding) of a
- * function is on while it has at least one attachment.
+ * client has said that what was attached before shall go.  Bus mastering of a function is on while it
+ * has at least one attachment and the client wishes it (ConfigWrite).
  *
  * A detach that fails after bounded retries is fatal: only the last close of the device, which
  * vtd-brokerd makes when the worker is gone, is then known to stop its DMA.
@@ -25,6 +25,12 @@ int vtd_attach(struct vtd_vm *vm, struct vtd_call *call);
 /* Host attach and detach, tried again with back-off while BUSY.  Return what the host returned. */
 int vtd_attach_host(struct vtd_vm *vm, uint32_t device, uint32_t pasid, uint32_t hwpt);
 int vtd_attach_host_detach(struct vtd_vm *vm, uint32_t device, uint32_t pasid);
+
+/* Brings bus mastering to what attachments and wish ask for.  Returns what the host returned. */
+int vtd_attach_settle_bus_master(struct vtd_vm *vm, size_t device);
+
+/* The same when nothing is known of how it is now. */
+int vtd_attach_renew_bus_master(struct vtd_vm *vm, size_t device);
 
 /*
  * Detaches everything of a device, then turns bus mastering off; goes on after a failure.  Tables

@@ -15,6 +15,7 @@
 #include "broker/worker/audit.h"
 #include "broker/worker/capability.h"
 #include "broker/worker/clock.h"
+#include "broker/worker/interrupts.h"
 #include "broker/worker/memory.h"
 #include "broker/worker/tables.h"
 #include "shared/checked.h"
@@ -182,6 +183,25 @@ static int learn_reserved(struct vtd_vm *vm, struct vtd_call *call, size_t index
         return 0;
 }
 
+static int learn_config(struct vtd_vm *vm, struct vtd_call *call, size_t index)
+{
+        struct vtd_device *d = &vm->devices[index];
+        const struct vtd_config_vectors vectors = {
+                .msi = vtd_interrupts_offered(vm, d, VTD_INTERRUPT_MSI),
+                .msix = vtd_interrupts_offered(vm, d, VTD_INTERRUPT_MSIX),
+        };
+        uint64_t detail = 0;
+        int r;
+
+        if (!(vm->policy->devices[d->index].regions_read & VTD_POLICY_REGION_CONFIG))
+                return 0;
+        r = vtd_config_space_learn(&vm->config_spaces[index], vm->host, d->id, &d->info, &vectors,
+                                   &detail);
+        if (r == VTD_CONFIG_E_BROKEN)
+                return vtd_call_refuse(call, VTD_REASON_HOST_CONFIG, detail, 0, 0);
+        return r == 0 ? 0 : vtd_call_refuse_host(call, (int)detail);
+}
+
 static int bring_up(struct vtd_vm *vm, struct vtd_call *call, size_t index)
 {
         struct vtd_device *d = &vm->devices[index];
@@ -193,6 +213,8 @@ static int bring_up(struct vtd_vm *vm, struct vtd_call *call, size_t index)
                 r = bind_device(vm, call, d, fd);
         if (r == 0)
                 r = judge_device(vm, call, d);
+        if (r == 0)
+                r = learn_config(vm, call, index);
         if (r == 0)
                 r = learn_reserved(vm, call, index);
         if (r == 0)
@@ -216,6 +238,7 @@ int vtd_devices_close(struct vtd_vm *vm, size_t index)
                         return VTD_CALL_E_FATAL;
                 d->opened = false;
         }
+        vtd_interrupts_forget(vm, d);
         vtd_handles_release(&vm->device_handles, index);
         vtd_quota_release(&vm->quota, VTD_POLICY_DEVICES, 1);
         return 0;
@@ -256,8 +279,9 @@ static int claim(struct vtd_vm *vm, struct vtd_call *call, uint32_t policy_index
                 vtd_quota_release(&vm->quota, VTD_POLICY_DEVICES, 1);
                 return vtd_call_refuse(call, VTD_REASON_HOST_LIMIT, 0, 0, 0);
         }
-        vm->devices[*index] =
-                (struct vtd_device){.index = policy_index, .second_stage = VTD_NO_INDEX};
+        vm->devices[*index] = (struct vtd_device){
+                .index = policy_index, .second_stage = VTD_NO_INDEX, .bus_master_wished = true};
+        vm->config_spaces[*index] = (struct vtd_config_space){0};
         return 0;
 }
 
@@ -265,7 +289,7 @@ static uint32_t readable_regions(const struct vtd_device *d, const struct vtd_po
 {
         uint32_t regions = 0;
 
-        for (uint32_t i = 0; i < VTD_HOST_REGIONS; i++)
+        for (uint32_t i = 0; i < VTD_REGIONS; i++)
                 if ((rule->regions_read & 1u << i) && d->info.region_size[i] > 0)
                         regions |= 1u << i;
         return regions;

@@ -5,8 +5,10 @@
 #include "broker/worker/attach.h"
 #include "broker/worker/audit.h"
 #include "broker/worker/clock.h"
+#include "broker/worker/device_plane.h"
 #include "broker/worker/devices.h"
 #include "broker/worker/hello.h"
+#include "broker/worker/interrupts.h"
 #include "broker/worker/invalidate.h"
 #include "broker/worker/memory.h"
 #include "broker/worker/region.h"
@@ -37,12 +39,12 @@ static const struct vtd_dispatch_row rows[VTD_REQUEST_TYPE_END] = {
         [VTD_REQUEST_READ_DIRTY_BITMAP] = {VTD_VM_OPEN, 0, not_built},
         [VTD_REQUEST_SUBSCRIBE_PAGE_REQUESTS] = {VTD_VM_OPEN, 0, not_built},
         [VTD_REQUEST_RESPOND_PAGE_REQUEST] = {VTD_VM_OPEN, 0, not_built},
-        [VTD_REQUEST_GET_DEVICE_INFO] = {VTD_VM_OPEN, 0, not_built},
-        [VTD_REQUEST_CONFIG_READ] = {VTD_VM_OPEN, 0, not_built},
-        [VTD_REQUEST_CONFIG_WRITE] = {VTD_VM_OPEN, 0, not_built},
-        [VTD_REQUEST_SET_INTERRUPT] = {VTD_VM_OPEN, 0, not_built},
-        [VTD_REQUEST_CLEAR_INTERRUPTS] = {VTD_VM_OPEN, 0, not_built},
-        [VTD_REQUEST_RESET_DEVICE] = {VTD_VM_OPEN, 0, not_built},
+        [VTD_REQUEST_GET_DEVICE_INFO] = {VTD_VM_OPEN, 0, vtd_get_device_info},
+        [VTD_REQUEST_CONFIG_READ] = {VTD_VM_OPEN, 0, vtd_config_read},
+        [VTD_REQUEST_CONFIG_WRITE] = {VTD_VM_OPEN, MUTATES, vtd_config_write},
+        [VTD_REQUEST_SET_INTERRUPT] = {VTD_VM_OPEN, MUTATES, vtd_set_interrupt},
+        [VTD_REQUEST_CLEAR_INTERRUPTS] = {VTD_VM_OPEN, MUTATES, vtd_clear_interrupts},
+        [VTD_REQUEST_RESET_DEVICE] = {VTD_VM_OPEN, MUTATES, vtd_reset_device},
 };
 
 const struct vtd_dispatch_row *vtd_dispatch_row(uint32_t type, enum vtd_vm_phase phase)

@@ -213,6 +213,52 @@ static int audit_region_write(struct vtd_host *host, uint32_t device, uint32_t r
         return audit->real->ops->region_write(audit->real, device, region, offset, width, value);
 }
 
+static int audit_config_read(struct vtd_host *host, uint32_t device, uint32_t offset,
+                             uint32_t width, uint32_t *value)
+{
+        struct vtd_host_audit *audit = audit_of(host);
+
+        audit->calls++;
+        return audit->real->ops->config_read(audit->real, device, offset, width, value);
+}
+
+static int audit_config_write(struct vtd_host *host, uint32_t device, uint32_t offset,
+                              uint32_t width, uint32_t value)
+{
+        struct vtd_host_audit *audit = audit_of(host);
+
+        audit->calls++;
+        return audit->real->ops->config_write(audit->real, device, offset, width, value);
+}
+
+static int audit_set_interrupt(struct vtd_host *host, uint32_t device, enum vtd_interrupt_kind kind,
+                               uint32_t vector, int fd)
+{
+        struct vtd_host_audit *audit = audit_of(host);
+        struct call call = begin(audit, VTD_AUDIT_SET_INTERRUPT, "set_interrupt");
+        int result = audit->real->ops->set_interrupt(audit->real, device, kind, vector, fd);
+
+        return finish(audit, &call, result, device, kind, vector, 0);
+}
+
+static int audit_clear_interrupts(struct vtd_host *host, uint32_t device,
+                                  enum vtd_interrupt_kind kind)
+{
+        struct vtd_host_audit *audit = audit_of(host);
+        struct call call = begin(audit, VTD_AUDIT_CLEAR_INTERRUPTS, "clear_interrupts");
+        int result = audit->real->ops->clear_interrupts(audit->real, device, kind);
+
+        return finish(audit, &call, result, device, kind, 0, 0);
+}
+
+static int audit_reset(struct vtd_host *host, uint32_t device)
+{
+        struct vtd_host_audit *audit = audit_of(host);
+        struct call call = begin(audit, VTD_AUDIT_RESET, "reset");
+
+        return finish(audit, &call, audit->real->ops->reset(audit->real, device), device, 0, 0, 0);
+}
+
 static bool audit_step(struct vtd_host *host)
 {
         struct vtd_host_audit *audit = audit_of(host);
@@ -246,6 +292,11 @@ static const struct vtd_host_ops audit_ops = {
         .invalidate = audit_invalidate,
         .region_read = audit_region_read,
         .region_write = audit_region_write,
+        .config_read = audit_config_read,
+        .config_write = audit_config_write,
+        .set_interrupt = audit_set_interrupt,
+        .clear_interrupts = audit_clear_interrupts,
+        .reset = audit_reset,
         .step = audit_step,
         .free = audit_free,
 };

@@ -2,14 +2,13 @@
 /*
  * A host in front of the host: passes every call on, counts it, reports unexpected results to the
  * log (the back ends have none), and at audit level HOST_CALLS sends one audit record per control
- * call.  Region accesses are counted only: they are data.
+ * call.  Accesses to BARs and configuration space are counted only: they are data.
  *
  * Audit fields of a host call (`result` is what it returned, `nanoseconds` how long it took):
  *
  *   call                subject     detail[0]        detail[1]         detail[2]
  *   BIND                device id   -                -                 -
  *   DEVICE_INFO         device id   cap              ecap              PASID bits
- *   RESET               device id   -                -                 -
  *   BUS_MASTER          device id   1 on, 0 off      -                 -
  *   RELEASE             device id   -                -                 -
  *   IOAS_ALLOC          ioas id     -                -                 -
@@ -22,6 +21,9 @@
  *   ATTACH              device id   PASID (0: none)  hwpt id           -
  *   DETACH              device id   PASID (0: none)  -                 -
  *   INVALIDATE          hwpt id     entries asked    entries done      1 whole table
+ *   SET_INTERRUPT       device id   1 MSI, 2 MSI-X   vector            -
+ *   CLEAR_INTERRUPTS    device id   1 MSI, 2 MSI-X   -                 -
+ *   RESET               device id   -                -                 -
  *
  * Ids that a failed call did not make are 0.
  */

@@ -19,7 +19,7 @@ static int judge(struct vtd_vm *vm, struct vtd_call *call, bool write, uint32_t 
         if (vtd_devices_find(vm, request->device, &index) != 0)
                 return vtd_call_refuse(call, VTD_REASON_DEVICE_HANDLE, request->device, 0, 0);
         rule = &vm->policy->devices[vm->devices[index].index];
-        if (request->region >= VTD_HOST_REGIONS ||
+        if (request->region >= VTD_REGIONS ||
             !((write ? rule->regions_write : rule->regions_read) & 1u << request->region))
                 return vtd_call_refuse(call, VTD_REASON_REGION_NOT_GRANTED, request->region, 0,
                                        rule->line);

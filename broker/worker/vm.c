@@ -37,7 +37,8 @@ static int allocate_pools(struct vtd_vm *vm)
 
         if (devices > VTD_LIMIT_DEVICES || mappings > VTD_LIMIT_MAPPINGS ||
             tables > VTD_LIMIT_FIRST_STAGE_TABLES ||
-            limits[VTD_POLICY_PASIDS].value > VTD_LIMIT_ATTACHMENTS)
+            limits[VTD_POLICY_PASIDS].value > VTD_LIMIT_ATTACHMENTS ||
+            limits[VTD_POLICY_INTERRUPTS].value > VTD_LIMIT_INTERRUPTS)
                 return vtd_fail(vm->log, -EINVAL, "a limit of the policy is over its ceiling");
         vm->n_attachments = devices + limits[VTD_POLICY_PASIDS].value;
         r = vtd_handles_init(&vm->device_handles, VTD_HANDLE_DEVICE, devices);
@@ -49,10 +50,11 @@ static int allocate_pools(struct vtd_vm *vm)
                 return vtd_fail(vm->log, r, "cannot allocate handle slots");
         /* One more each, so that a limit of 0 is not taken for a failed allocation. */
         vm->devices = calloc(devices + 1, sizeof(*vm->devices));
+        vm->config_spaces = calloc(devices + 1, sizeof(*vm->config_spaces));
         vm->mappings = calloc(mappings + 1, sizeof(*vm->mappings));
         vm->tables = calloc(tables + 1, sizeof(*vm->tables));
         vm->attachments = calloc(vm->n_attachments + 1, sizeof(*vm->attachments));
-        if (!vm->devices || !vm->mappings || !vm->tables || !vm->attachments)
+        if (!vm->devices || !vm->config_spaces || !vm->mappings || !vm->tables || !vm->attachments)
                 return vtd_fail(vm->log, -ENOMEM, "cannot allocate the pools of the VM");
         return 0;
 }
@@ -102,6 +104,7 @@ struct vtd_vm *vtd_vm_free(struct vtd_vm *vm)
         vtd_handles_deinit(&vm->mapping_handles);
         vtd_handles_deinit(&vm->table_handles);
         free(vm->devices);
+        free(vm->config_spaces);
         free(vm->mappings);
         free(vm->tables);
         free(vm->attachments);

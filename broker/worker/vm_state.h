@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/worker/config_space.h"
 #include "broker/worker/handles.h"
 #include "broker/worker/host_audit.h"
 #include "broker/worker/quota.h"
@@ -42,12 +43,15 @@ struct vtd_device {
         bool bound;             /* id is valid */
         bool probing;           /* attached to the scratch address space */
         bool bus_master;        /* on */
+        bool bus_master_wished; /* by the client: it is on while something is attached */
         uint32_t index;         /* in policy.devices */
         uint32_t id;            /* the host's */
         uint32_t pasid_bits;    /* what policy and hardware allow together; 0: none */
         size_t second_stage;    /* in second_stages, or VTD_NO_INDEX */
         uint64_t address_limit; /* first guest-physical address its second stage cannot hold */
         struct vtd_host_device_info info;
+        uint32_t vectors; /* charged to the interrupts that are armed; 0: none is */
+        enum vtd_interrupt_kind vectors_kind;
         size_t n_reserved;
         struct vtd_address_range reserved[VTD_LIMIT_RESERVED_RANGES];
 };
@@ -109,6 +113,8 @@ struct vtd_vm {
         struct vtd_handles mapping_handles;
         struct vtd_handles table_handles;
         struct vtd_device *devices; /* by index of device_handles, and so on */
+        struct vtd_config_space
+                *config_spaces; /* the same; empty where policy grants nothing of it */
         struct vtd_mapping *mappings;
         struct vtd_table *tables;
         struct vtd_attachment *attachments;

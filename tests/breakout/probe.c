@@ -208,9 +208,10 @@ PROBE(be_vfio_container, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b88, area)
 PROBE(make_fault_queue, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b8e, area)
 PROBE(make_viommu, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b90, area)
 PROBE(change_process, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b92, area)
-PROBE(set_interrupts, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b6e, area)
+PROBE(describe_reset_of_others, SYS_ioctl, 7, 0x3b70, area)
+PROBE(reset_others_too, SYS_ioctl, 7, 0x3b71, area)
 PROBE(device_feature, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x3b75, area)
-PROBE(reset_device, SYS_ioctl, 7, 0x3b6f, 0)
+PROBE(signal_device, SYS_ioctl, 7, 0x3b74, area)
 PROBE(high_bits, SYS_ioctl, VTD_WORKER_FD_IOMMU, 0x100003b80, area)
 PROBE(destroy_elsewhere, SYS_ioctl, VTD_WORKER_FD_CONTROL, 0x3b80, area)
 PROBE(map_elsewhere, SYS_ioctl, VTD_WORKER_FD_CONNECTION, 0x3b8f, area)
@@ -350,9 +351,10 @@ static const struct probe probes[] = {
         ROW(make_fault_queue),
         ROW(make_viommu),
         ROW(change_process),
-        ROW(set_interrupts),
+        ROW(describe_reset_of_others),
+        ROW(reset_others_too),
         ROW(device_feature),
-        ROW(reset_device),
+        ROW(signal_device),
         ROW(high_bits),
         ROW(destroy_elsewhere),
         ROW(map_elsewhere),

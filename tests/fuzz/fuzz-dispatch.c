@@ -270,7 +270,7 @@ static void change_device(struct session *session, const struct fuzz_step *step)
                 device->info.pasid_bits = (uint8_t)(step->c % 24);
                 return;
         case 5:
-                device->info.region_size[step->c % VTD_HOST_REGIONS] = step->d & 0xfffff;
+                device->info.region_size[step->c % VTD_REGIONS] = step->d & 0xfffff;
                 return;
         default:
                 /* Every other stretch of 4 MiB or more can be used. */

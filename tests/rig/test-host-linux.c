@@ -88,7 +88,7 @@ static void test_device_info(struct rig *rig)
         RIG_IS(rig, rig->info.ecap & ECAP_NEST, ECAP_NEST);
         RIG_IS(rig, rig->info.pasid_bits, rig->pasids ? 20 : 0);
         RIG_IS(rig, rig->info.region_size[0], BAR_SIZE);
-        for (size_t i = 1; i < VTD_HOST_REGIONS; i++)
+        for (size_t i = 1; i < VTD_REGIONS; i++)
                 RIG_IS(rig, rig->info.region_size[i], 0);
 }
 

@@ -3,6 +3,7 @@
 #include "tests/unit/fake-host.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "shared/checked.h"
@@ -429,7 +430,7 @@ static int fake_region(struct vtd_host *vtd_host, uint32_t op, uint32_t device, 
         bool fails = enter(host, op, device, region, offset, &call);
 
         if (d &&
-            (region >= VTD_HOST_REGIONS || offset % width != 0 ||
+            (region >= VTD_REGIONS || offset % width != 0 ||
              !vtd_range_within(offset, width, host->devices[d->number].info.region_size[region])))
                 misuse(host, "region access that was not judged");
         return fails || d ? call->result : leave(call, VTD_HOST_E_ABSENT);
@@ -453,6 +454,112 @@ static int fake_region_write(struct vtd_host *host, uint32_t device, uint32_t re
         if (r == 0)
                 fake(host)->region_value = value;
         return r;
+}
+
+/* The bytes of an access, or NULL. */
+static uint8_t *find_config(struct fake_host *host, uint32_t device, uint32_t offset,
+                            uint32_t width)
+{
+        struct fake_object *d = get(host, device, FAKE_DEVICE);
+        struct fake_device_config *config;
+
+        if (!d)
+                return NULL;
+        config = &host->devices[d->number];
+        if ((width != 1 && width != 2 && width != 4) || offset % width != 0 ||
+            !vtd_range_within(offset, width, config->info.config_size))
+                misuse(host, "access to configuration space that was not judged");
+        return &config->config[offset % FAKE_CONFIG_SIZE];
+}
+
+static int fake_config_read(struct vtd_host *vtd_host, uint32_t device, uint32_t offset,
+                            uint32_t width, uint32_t *value)
+{
+        struct fake_host *host = fake(vtd_host);
+        const uint8_t *bytes = find_config(host, device, offset, width);
+        struct fake_call *call;
+
+        if (enter(host, FAKE_CONFIG_READ, device, offset, width, &call) || !bytes)
+                return leave(call, bytes ? call->result : VTD_HOST_E_ABSENT);
+        *value = 0;
+        memcpy(value, bytes, width);
+        return 0;
+}
+
+static int fake_config_write(struct vtd_host *vtd_host, uint32_t device, uint32_t offset,
+                             uint32_t width, uint32_t value)
+{
+        struct fake_host *host = fake(vtd_host);
+        uint8_t *bytes = find_config(host, device, offset, width);
+        struct fake_call *call;
+
+        if (enter(host, FAKE_CONFIG_WRITE, offset, width, value, &call) || !bytes)
+                return leave(call, bytes ? call->result : VTD_HOST_E_ABSENT);
+        memcpy(bytes, &value, width);
+        return 0;
+}
+
+static bool none_armed(const struct fake_object *d)
+{
+        for (size_t i = 0; i < FAKE_VECTORS; i++)
+                if (d->armed[i])
+                        return false;
+        return true;
+}
+
+static int fake_set_interrupt(struct vtd_host *vtd_host, uint32_t device,
+                              enum vtd_interrupt_kind kind, uint32_t vector, int fd)
+{
+        struct fake_host *host = fake(vtd_host);
+        struct fake_object *d = get(host, device, FAKE_DEVICE);
+        const struct vtd_host_device_info *info;
+        struct fake_call *call;
+        bool fails = enter(host, VTD_AUDIT_SET_INTERRUPT, device, kind, vector, &call);
+
+        if (!d)
+                return leave(call, VTD_HOST_E_ABSENT);
+        info = &host->devices[d->number].info;
+        if (fd < 0 || vector >= FAKE_VECTORS || (d->kind_armed != 0 && d->kind_armed != kind) ||
+            vector >= (kind == VTD_INTERRUPT_MSI ? info->msi_vectors : info->msix_vectors)) {
+                misuse(host, "set_interrupt with values that were not judged");
+                return leave(call, VTD_HOST_E_INVALID);
+        }
+        /* Also a vector that was armed is not, after a failure. */
+        d->armed[vector] = !fails;
+        d->kind_armed = none_armed(d) ? 0 : kind;
+        return call->result;
+}
+
+static int fake_clear_interrupts(struct vtd_host *vtd_host, uint32_t device,
+                                 enum vtd_interrupt_kind kind)
+{
+        struct fake_host *host = fake(vtd_host);
+        struct fake_object *d = get(host, device, FAKE_DEVICE);
+        struct fake_call *call;
+
+        if (enter(host, VTD_AUDIT_CLEAR_INTERRUPTS, device, kind, 0, &call) || !d)
+                return leave(call, d ? call->result : VTD_HOST_E_ABSENT);
+        memset(d->armed, 0, sizeof(d->armed));
+        d->kind_armed = 0;
+        return 0;
+}
+
+static int fake_reset(struct vtd_host *vtd_host, uint32_t device)
+{
+        struct fake_host *host = fake(vtd_host);
+        struct fake_object *d = get(host, device, FAKE_DEVICE);
+        struct fake_call *call;
+        bool fails = enter(host, VTD_AUDIT_RESET, device, 0, 0, &call);
+
+        if (!d)
+                return leave(call, VTD_HOST_E_ABSENT);
+        if (!host->devices[d->number].info.can_reset)
+                misuse(host, "reset of a device that cannot be");
+        if (!fails) {
+                host->reset_of = device;
+                d->bus_master = false;
+        }
+        return call->result;
 }
 
 static bool fake_step(struct vtd_host *host)
@@ -485,11 +592,19 @@ static const struct vtd_host_ops fake_ops = {
         .invalidate = fake_invalidate,
         .region_read = fake_region_read,
         .region_write = fake_region_write,
+        .config_read = fake_config_read,
+        .config_write = fake_config_write,
+        .set_interrupt = fake_set_interrupt,
+        .clear_interrupts = fake_clear_interrupts,
+        .reset = fake_reset,
         .step = fake_step,
         .free = fake_free,
 };
 
-/* What a server's unit and a function with one BAR look like. */
+/*
+ * What a server's unit and a function look like: two BARs, and of capabilities power management, a
+ * vendor-specific one that is hidden, MSI with masks, MSI-X, PCI Express; AER and a serial number.
+ */
 static const struct fake_device_config usual_device = {
         .info = {.is_vtd = true,
                  .can_reset = true,
@@ -497,9 +612,55 @@ static const struct fake_device_config usual_device = {
                  .pasid_bits = 20,
                  .cap = UINT64_C(0x1d2008c222f0606),
                  .ecap = UINT64_C(0x1e99804f00fca),
-                 .region_size = {0x100000, 0, 0x40}},
+                 .region_size = {0x100000, 0, 0x40},
+                 .config_size = FAKE_CONFIG_SIZE,
+                 .msi_vectors = 1,
+                 .msix_vectors = FAKE_VECTORS},
         .n_usable = 2,
         .usable = {{0, 0xfedfffff}, {0xfef00000, (UINT64_C(1) << 48) - 1}},
+};
+
+static const struct {
+        uint32_t offset;
+        uint32_t value;
+} usual_config[] = {
+        {0x00, 0x15218086}, /* device and vendor id */
+        {0x04, 0x10180546}, /* status: INTx pending, capabilities, an old error; command: no INTx */
+        {0x08, 0x02000001}, /* class: Ethernet; revision */
+        {0x0c, 0x00800010}, /* one function of several; cache line size */
+        {0x10, 0xfe00000c}, /* BAR 0: 64 bits, prefetchable, ... */
+        {0x14, 0x00000312}, /* ... its upper half */
+        {0x18, 0x0000e001}, /* BAR 2: I/O ports */
+        {0x2c, 0x00a28086}, /* subsystem */
+        {0x30, 0xfe100000}, /* ROM */
+        {0x34, 0x00000040}, /* first capability */
+        {0x3c, 0x0000010b}, /* INTA */
+
+        {0x40, 0xc8234801}, /* power management, with PME */
+        {0x44, 0x0000210b}, /* in D3, PME enabled */
+        {0x48, 0x00085009}, /* vendor-specific */
+        {0x4c, 0x5a5a5a5a}, /* what is in it */
+        {0x50, 0x018b7005}, /* MSI: 64 bits, masks, enabled, 32 vectors */
+        {0x54, 0xfee00000}, /* address */
+        {0x60, 0x0000ffff}, /* masks */
+        {0x70, 0x8007a011}, /* MSI-X: 8 vectors, enabled */
+        {0x74, 0x00000002}, /* table: in BAR 2 */
+        {0x78, 0x00002002}, /* pending bits */
+        {0xa0, 0x00020010}, /* PCI Express, version 2, endpoint */
+        {0xa4, 0x10008cc2}, /* device capabilities, with Function Level Reset */
+        {0xa8, 0x001f2830}, /* device status: errors; device control */
+        {0xac, 0x00000042}, /* link capabilities */
+        {0xb0, 0x10420040}, /* link status and control */
+        {0xb4, 0xffffffff}, /* slot capabilities */
+        {0xc4, 0x0000001f}, /* device capabilities 2 */
+        {0xc8, 0x00000005}, /* device control 2 */
+
+        {0x100, 0x14020001}, /* Advanced Error Reporting */
+        {0x104, 0x00100000}, /* an error that was seen */
+        {0x140, 0x15010003}, /* serial number */
+        {0x144, 0x44332211}, /* its lower half */
+        {0x148, 0x88776655}, /* its upper half */
+        {0x150, 0x0001000d}, /* Access Control Services */
 };
 
 struct fake_host *fake_host_new(void)
@@ -512,7 +673,16 @@ struct fake_host *fake_host_new(void)
         host->fail_after = SIZE_MAX;
         for (size_t i = 0; i < FAKE_DEVICES; i++)
                 host->devices[i] = usual_device;
+        for (size_t i = 0; i < FAKE_DEVICES; i++)
+                for (size_t j = 0; j < VTD_ARRAY_SIZE(usual_config); j++)
+                        fake_host_set_config(host, (uint32_t)i, usual_config[j].offset,
+                                             usual_config[j].value);
         return host;
+}
+
+void fake_host_set_config(struct fake_host *host, uint32_t number, uint32_t offset, uint32_t value)
+{
+        memcpy(&host->devices[number].config[offset], &value, sizeof(value));
 }
 
 void fake_host_fail(struct fake_host *host, size_t after, size_t count, int result)

@@ -26,6 +26,11 @@
 /* Values of fake_call.op beside enum vtd_audit_host_call. */
 #define FAKE_REGION_READ  100u
 #define FAKE_REGION_WRITE 101u
+#define FAKE_CONFIG_READ  102u
+#define FAKE_CONFIG_WRITE 103u
+
+#define FAKE_CONFIG_SIZE 4096u
+#define FAKE_VECTORS     8u
 
 enum fake_kind {
         FAKE_FREE = 0,
@@ -40,6 +45,7 @@ struct fake_device_config {
         struct vtd_host_device_info info;
         size_t n_usable;
         struct vtd_address_range usable[FAKE_RANGES];
+        uint8_t config[FAKE_CONFIG_SIZE]; /* what reads give; writes change it at once */
 };
 
 struct fake_object {
@@ -47,6 +53,8 @@ struct fake_object {
         uint32_t number; /* DEVICE: which */
         bool bus_master; /* DEVICE */
         bool released;   /* DEVICE: the worker's descriptor is closed, the last one is not */
+        enum vtd_interrupt_kind kind_armed; /* DEVICE; 0: no vector is armed */
+        bool armed[FAKE_VECTORS];           /* DEVICE */
         uint32_t parent; /* IOAS of a second stage, second stage of a first stage */
         bool pasid_compatible;
         struct vtd_host_first_stage config;
@@ -65,7 +73,7 @@ struct fake_attachment {
 };
 
 struct fake_call {
-        uint32_t op; /* enum vtd_audit_host_call, FAKE_REGION_* */
+        uint32_t op; /* enum vtd_audit_host_call, FAKE_REGION_*, FAKE_CONFIG_* */
         int result;
         uint64_t a, b, c; /* ids and numbers in the order of host.h, see fake-host.c */
 };
@@ -91,6 +99,7 @@ struct fake_host {
         size_t invalidated; /* entries of the last invalidate */
         struct vtd_invalidate_entry last_entries[VTD_LIMIT_INVALIDATE_ENTRIES];
         uint64_t region_value;
+        uint32_t reset_of;  /* id of the device that was reset last */
         unsigned step_work; /* step() says so often that there is more */
         bool *freed;        /* set by free() when not NULL */
 };
@@ -99,6 +108,9 @@ struct fake_host *fake_host_new(void);
 
 /* Makes @count calls fail with @result after @after more have succeeded. */
 void fake_host_fail(struct fake_host *host, size_t after, size_t count, int result);
+
+/* Writes a double word of the configuration space of device number @number. */
+void fake_host_set_config(struct fake_host *host, uint32_t number, uint32_t offset, uint32_t value);
 
 /* The last descriptor of device number @number is closed: everything of it is detached. */
 void fake_host_last_close(struct fake_host *host, uint32_t number);

@@ -333,7 +333,7 @@ static void test_device_info_is_that_of_a_nesting_unit(void **state)
         /* ecap: C, QI, PT, SC, IRO, NEST, PSS 19, PASID, SMTS, SSTS, FSTS, SMPWCS */
         assert_true(info.ecap == UINT64_C(0x0001c99804000fc3));
         assert_true(info.region_size[0] == MIB);
-        for (size_t i = 1; i < VTD_HOST_REGIONS; i++)
+        for (size_t i = 1; i < VTD_REGIONS; i++)
                 assert_true(info.region_size[i] == 0);
         assert_int_equal(vtd_host_built_kind, VTD_HOST_SIMULATED);
 }

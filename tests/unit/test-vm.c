@@ -824,11 +824,42 @@ static struct vtd_request random_attach(struct walk *walk)
         return request;
 }
 
+/* Of the device plane, any. */
+static struct vtd_request random_plane(struct walk *walk)
+{
+        static const uint32_t offsets[] = {0x00, 0x04, 0x40, 0xa8, 0x100, 0x1001};
+        uint64_t device = walk->devices[pick(walk, 4)];
+        struct vtd_request request = {.type = VTD_REQUEST_GET_DEVICE_INFO + pick(walk, 6)};
+
+        switch ((unsigned)request.type) {
+        case VTD_REQUEST_CONFIG_READ:
+        case VTD_REQUEST_CONFIG_WRITE:
+                request.config = (struct vtd_config_request){
+                        .device = device,
+                        .offset = offsets[pick(walk, VTD_ARRAY_SIZE(offsets))],
+                        .width = 1u << pick(walk, 3)};
+                if (request.type == VTD_REQUEST_CONFIG_WRITE)
+                        request.config.value = pick(walk, 256);
+                break;
+        case VTD_REQUEST_SET_INTERRUPT:
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+                request.interrupt = (struct vtd_device_interrupt_request){
+                        .device = device, .kind = 1 + pick(walk, 2)};
+                if (request.type == VTD_REQUEST_SET_INTERRUPT)
+                        request.interrupt.vector = pick(walk, 9);
+                break;
+        default:
+                request.device.device = device;
+                break;
+        }
+        return request;
+}
+
 static struct vtd_request random_request(struct walk *walk)
 {
         struct vtd_request request = {.type = 0};
 
-        switch (pick(walk, 12)) {
+        switch (pick(walk, 14)) {
         case 0:
                 return fixture_plug_request(pick(walk, 5));
         case 1:
@@ -857,6 +888,9 @@ static struct vtd_request random_request(struct walk *walk)
                                                              .width = 1u << pick(walk, 4),
                                                              .offset = pick(walk, 256)};
                 return request;
+        case 8:
+        case 9:
+                return random_plane(walk);
         default:
                 return random_attach(walk);
         }
@@ -887,6 +921,9 @@ static void random_walk(struct walk *walk, size_t steps, uint32_t failures_in)
         struct fixture *f = walk->f;
         size_t refused = 0, restarts = 0, done = 0;
 
+        fixture_grant_config(f);
+        restart(f, true);
+
         for (size_t i = 0; i < steps; i++) {
                 struct vtd_request request = random_request(walk);
                 size_t before = objects_of(f->host);
@@ -898,7 +935,7 @@ static void random_walk(struct walk *walk, size_t steps, uint32_t failures_in)
                         fake_host_fail(f->host, pick(walk, 6), 1 + pick(walk, 2),
                                        results[pick(walk, 3)]);
                 r = fixture_call(f, &request,
-                                 request.type == VTD_REQUEST_MAP_MEMORY ? walk->fd : -1);
+                                 vtd_request_kind(request.type)->fd_count > 0 ? walk->fd : -1);
                 fixture_check_books(f, r != 0);
                 if (!(vtd_dispatch_row(request.type, VTD_VM_OPEN)->flags & VTD_DISPATCH_MUTATES))
                         assert_int_equal(objects_of(f->host), before);

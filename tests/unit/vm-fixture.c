@@ -23,6 +23,7 @@ static void fill_policy(struct vtd_policy *policy)
                 [VTD_POLICY_DEVICES] = 3,
                 [VTD_POLICY_FIRST_STAGE_TABLES] = 4,
                 [VTD_POLICY_PASIDS] = 4,
+                [VTD_POLICY_INTERRUPTS] = 6,
                 [VTD_POLICY_ADDRESS_WIDTH] = 57,
                 [VTD_POLICY_INVALIDATE_RATE] = 10000000,
                 [VTD_POLICY_INVALIDATE_BURST] = 65536,
@@ -66,10 +67,19 @@ struct fixture *fixture_new(void)
         return fixture;
 }
 
+void fixture_grant_config(struct fixture *fixture)
+{
+        for (uint32_t i = 0; i < fixture->policy.n_devices; i++) {
+                fixture->policy.devices[i].regions_read |= VTD_POLICY_REGION_CONFIG;
+                fixture->policy.devices[i].regions_write |= VTD_POLICY_REGION_CONFIG;
+        }
+}
+
 void fixture_start(struct fixture *fixture, bool greet)
 {
-        struct vtd_request hello = {.type = VTD_REQUEST_HELLO,
-                                    .hello = {.major = VTD_PROTOCOL_MAJOR}};
+        struct vtd_request hello = {
+                .type = VTD_REQUEST_HELLO,
+                .hello = {.major = VTD_PROTOCOL_MAJOR, .minor = VTD_PROTOCOL_MINOR}};
         struct vtd_vm_config config;
 
         fixture->host = fake_host_new();
@@ -201,6 +211,16 @@ static void check_memory(const struct vtd_vm *vm, const struct fake_host *host)
         assert_int_equal(mappings, vtd_quota_used(&vm->quota, VTD_POLICY_MAPPINGS));
 }
 
+/* Every vector that the host has armed is charged. */
+static void check_interrupts(const struct fixture *fixture, const struct vtd_device *d)
+{
+        const struct fake_object *object = &fixture->host->objects[d->id];
+
+        for (size_t i = 0; i < FAKE_VECTORS; i++)
+                if (object->armed[i])
+                        assert_true(i < d->vectors && object->kind_armed == d->vectors_kind);
+}
+
 static size_t check_device(const struct fixture *fixture, size_t index, bool fatal)
 {
         const struct vtd_vm *vm = fixture->vm;
@@ -215,6 +235,7 @@ static size_t check_device(const struct fixture *fixture, size_t index, bool fat
         assert_int_equal(host->objects[d->id].number, d->index);
         /* The books may only err to the side of turning it off once more. */
         assert_true(d->bus_master || !host->objects[d->id].bus_master);
+        check_interrupts(fixture, d);
         for (size_t i = 0; i < vm->n_attachments; i++) {
                 const struct vtd_attachment *a = &vm->attachments[i];
 
@@ -223,7 +244,7 @@ static size_t check_device(const struct fixture *fixture, size_t index, bool fat
                 attached++;
                 if (fatal)
                         continue; /* the attach before the failed detach may have failed too */
-                assert_true(d->bus_master);
+                assert_true(d->bus_master || !d->bus_master_wished);
                 assert_int_equal(fake_host_attached(host, d->id, a->pasid),
                                  a->table == VTD_NO_INDEX ? vm->second_stages[d->second_stage].hwpt
                                                           : vm->tables[a->table].hwpt);
@@ -235,7 +256,7 @@ void fixture_check_books(const struct fixture *fixture, bool fatal)
 {
         const struct vtd_vm *vm = fixture->vm;
         const struct fake_host *host = fixture->host;
-        size_t devices = 0, bound = 0, opened = 0, attached = 0, pasids = 0;
+        size_t devices = 0, bound = 0, opened = 0, attached = 0, pasids = 0, vectors = 0;
         struct vtd_stats stats;
 
         check_tables(vm, host);
@@ -246,12 +267,14 @@ void fixture_check_books(const struct fixture *fixture, bool fatal)
                 devices++;
                 bound += vm->devices[i].bound;
                 opened += vm->devices[i].opened;
+                vectors += vm->devices[i].vectors;
                 attached += check_device(fixture, i, fatal);
         }
         for (size_t i = 0; i < vm->n_attachments; i++)
                 pasids += vm->attachments[i].used && vm->attachments[i].pasid != VTD_NO_PASID;
         assert_int_equal(devices, vtd_quota_used(&vm->quota, VTD_POLICY_DEVICES));
         assert_int_equal(pasids, vtd_quota_used(&vm->quota, VTD_POLICY_PASIDS));
+        assert_int_equal(vectors, vtd_quota_used(&vm->quota, VTD_POLICY_INTERRUPTS));
         assert_int_equal(bound, fake_host_count(host, FAKE_DEVICE));
         assert_int_equal(opened, fake_supervisor_opened(&fixture->supervisor));
         assert_int_equal(attached, fake_host_attachments(host));

@@ -34,6 +34,9 @@ struct fixture {
 /* A policy with devices "dev0" to "dev3", all modes, flags and widths, and room for some of all. */
 struct fixture *fixture_new(void);
 
+/* Grants configuration space of every device, from the next start on. */
+void fixture_grant_config(struct fixture *fixture);
+
 /* (Re)starts the VM: new host, policy as it is in the fixture now; says Hello when @greet. */
 void fixture_start(struct fixture *fixture, bool greet);
 
