@@ -33,6 +33,13 @@
 /* Interrupt vectors armed at once by one VM: as many as the MSI-X table of one function can have. */
 #define VTD_LIMIT_INTERRUPTS 2048u
 
+/*
+ * Vectors armed and resets of one VM: so many at once, then so many a second.  For each of them the
+ * host's kernel may write lines into its log, which is everybody's.
+ */
+#define VTD_LIMIT_DEVICE_CALL_BURST 256u
+#define VTD_LIMIT_DEVICE_CALL_RATE  20u
+
 /* Reserved ranges reported for a device: VT-d hosts report the MSI window and the address limit. */
 #define VTD_LIMIT_RESERVED_RANGES 16u
 
@@ -42,7 +49,7 @@
  */
 #define VTD_LIMIT_MAP_CHUNK (1ull << 30)
 
-/* Longest time that an Invalidate is delayed by its rate limit: a guest may spin on it. */
+/* Longest time that an answer is delayed by a rate limit: a guest may spin on an Invalidate. */
 #define VTD_LIMIT_INVALIDATE_DELAY_MS 100u
 
 /* Workers of one vtd-brokerd, and connections that have not said Hello yet, over all tenants. */

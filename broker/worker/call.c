@@ -2,6 +2,8 @@
 /* Refusals: see call.h. */
 #include "broker/worker/call.h"
 
+#include "broker/worker/clock.h"
+
 int vtd_call_refuse(struct vtd_call *call, enum vtd_reason reason, uint64_t asked, uint64_t allowed,
                     uint32_t line)
 {
@@ -23,6 +25,12 @@ int vtd_call_refuse_host(struct vtd_call *call, int result)
         if (result == VTD_HOST_E_LIMIT)
                 return vtd_call_refuse(call, VTD_REASON_HOST_LIMIT, 0, 0, 0);
         return vtd_call_refuse(call, VTD_REASON_HOST_FAILED, 0, 0, 0);
+}
+
+void vtd_call_slow_down(struct vtd_vm *vm, struct vtd_call *call)
+{
+        call->delay_ns = vtd_rate_take(&vm->device_rate, 1, vtd_clock_now()).delay_ns;
+        vm->stats.delayed_us += call->delay_ns / 1000;
 }
 
 int vtd_call_charge(struct vtd_vm *vm, struct vtd_call *call, enum vtd_policy_limit_index account,

@@ -39,6 +39,9 @@ int vtd_call_refuse(struct vtd_call *call, enum vtd_reason reason, uint64_t aske
 /* The same for what a host call returned (not 0): BUSY, LIMIT, or else HOST_FAILED. */
 int vtd_call_refuse_host(struct vtd_call *call, int result);
 
+/* Delays the answer if the VM arms vectors and resets devices too often. */
+void vtd_call_slow_down(struct vtd_vm *vm, struct vtd_call *call);
+
 /*
  * Charges @amount or refuses with @reason, which goes with that account.
  * Returns 0 or VTD_CALL_E_REFUSED.

@@ -139,6 +139,7 @@ int vtd_reset_device(struct vtd_vm *vm, struct vtd_call *call)
         if (!d->info.can_reset)
                 return vtd_call_refuse(call, VTD_REASON_NO_RESET, 0, 0,
                                        vm->policy->devices[d->index].line);
+        vtd_call_slow_down(vm, call);
         do
                 r = vm->host->ops->reset(vm->host, d->id);
         while (r == VTD_HOST_E_BUSY && vtd_clock_back_off(&tries));

@@ -82,6 +82,7 @@ int vtd_set_interrupt(struct vtd_vm *vm, struct vtd_call *call)
                 d->vectors = needed;
                 d->vectors_kind = request->kind;
         }
+        vtd_call_slow_down(vm, call);
         r = vm->host->ops->set_interrupt(vm->host, d->id, request->kind, request->vector, fd);
         if (r == 0)
                 return 0;

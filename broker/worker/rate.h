@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Token bucket for invalidation entries: @rate of them per second, sustained, @burst at once.
+ * Token bucket, for invalidation entries first of all: @rate of them per second, sustained, @burst
+ * at once.
  *
  * Nothing is ever dropped.  A request that the bucket cannot pay for is to be merged into one
  * entry for the whole table (vtd_rate_take() says so by charging one entry only), and when even

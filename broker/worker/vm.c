@@ -86,6 +86,8 @@ int vtd_vm_new(struct vtd_vm **out, const struct vtd_vm_config *config)
         vtd_quota_init(&vm->quota, config->policy);
         vtd_rate_init(&vm->rate, limits[VTD_POLICY_INVALIDATE_RATE].value,
                       limits[VTD_POLICY_INVALIDATE_BURST].value, vtd_clock_now());
+        vtd_rate_init(&vm->device_rate, VTD_LIMIT_DEVICE_CALL_RATE, VTD_LIMIT_DEVICE_CALL_BURST,
+                      vtd_clock_now());
         r = allocate_pools(vm);
         if (r < 0) {
                 (void)vtd_vm_free(vm);

@@ -106,8 +106,9 @@ struct vtd_vm {
         enum vtd_vm_phase phase;
         uint32_t minor; /* version that was agreed on */
         struct vtd_quota quota;
-        struct vtd_rate rate;
-        struct vtd_stats stats; /* the counters; quantities are filled in by GetStats */
+        struct vtd_rate rate;        /* of invalidations */
+        struct vtd_rate device_rate; /* of vectors armed and resets */
+        struct vtd_stats stats;      /* the counters; quantities are filled in by GetStats */
 
         struct vtd_handles device_handles;
         struct vtd_handles mapping_handles;

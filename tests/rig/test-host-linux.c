@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -124,6 +125,11 @@ static void test_unknown_device(struct rig *rig)
         RIG_IS(rig, OP(rig, detach, NO_SUCH_ID, VTD_NO_PASID), VTD_HOST_E_ABSENT);
         RIG_IS(rig, OP(rig, region_read, NO_SUCH_ID, 0, 0, 4, &value), VTD_HOST_E_ABSENT);
         RIG_IS(rig, OP(rig, region_write, NO_SUCH_ID, 0, 0, 4, 0), VTD_HOST_E_ABSENT);
+        RIG_IS(rig, OP(rig, config_read, NO_SUCH_ID, 0, 4, &id), VTD_HOST_E_ABSENT);
+        RIG_IS(rig, OP(rig, config_write, NO_SUCH_ID, 4, 2, 0), VTD_HOST_E_ABSENT);
+        RIG_IS(rig, OP(rig, set_interrupt, NO_SUCH_ID, VTD_INTERRUPT_MSI, 0, 0), VTD_HOST_E_ABSENT);
+        RIG_IS(rig, OP(rig, clear_interrupts, NO_SUCH_ID, VTD_INTERRUPT_MSI), VTD_HOST_E_ABSENT);
+        RIG_IS(rig, OP(rig, reset, NO_SUCH_ID), VTD_HOST_E_ABSENT);
 }
 
 static void test_unknown_objects(struct rig *rig)
@@ -505,6 +511,69 @@ static void test_regions(struct rig *rig)
         RIG_IS(rig, value, 77);
 }
 
+static void test_config(struct rig *rig)
+{
+        uint32_t value = 77;
+
+        RIG_IS(rig, OP(rig, config_read, rig->device, 0, 4, &value), 0);
+        RIG_IS(rig, value & 0xffff, 0x1234);
+        RIG_IS(rig, OP(rig, config_read, rig->device, 1, 1, &value), 0);
+        RIG_IS(rig, value, 0x12);
+        value = 77;
+        RIG_IS(rig, OP(rig, config_read, rig->device, 0, 3, &value), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, config_read, rig->device, 0, 0, &value), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, config_read, rig->device, 0, 8, &value), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, config_read, rig->device, 2, 4, &value), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, config_read, rig->device, rig->info.config_size, 1, &value),
+               VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, config_read, rig->device, UINT32_MAX, 1, &value), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, config_write, rig->device, rig->info.config_size, 4, 0),
+               VTD_HOST_E_INVALID);
+        RIG_IS(rig, value, 77);
+        RIG_IS(rig, OP(rig, config_write, rig->device, 0x0c, 1, 0x10), 0); /* cache line size */
+        RIG_IS(rig, OP(rig, config_read, rig->device, 0x0c, 1, &value), 0);
+        RIG_IS(rig, value, 0x10);
+}
+
+static void test_interrupts(struct rig *rig)
+{
+        int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), null = rig_open("/dev/null");
+        const uint32_t device = rig->device;
+        uint64_t count = 0;
+
+        RIG_IS(rig, rig->info.msi_vectors, 1);
+        RIG_IS(rig, rig->info.msix_vectors, 0);
+        RIG_IS(rig, OP(rig, clear_interrupts, device, VTD_INTERRUPT_MSI), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, set_interrupt, device, VTD_INTERRUPT_MSI, 0, null), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, set_interrupt, device, VTD_INTERRUPT_MSI, 0, -1), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, set_interrupt, device, VTD_INTERRUPT_MSI, 1, event),
+               VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, set_interrupt, device, VTD_INTERRUPT_MSIX, 0, event),
+               VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, set_interrupt, device, VTD_INTERRUPT_MSI, 0, event), 0);
+        RIG_IS(rig, OP(rig, region_write, device, 0, 0x60, 4, 1), 0);
+        for (unsigned i = 0; i < 1000 && count == 0; i++)
+                if (read(event, &count, sizeof(count)) < 0)
+                        (void)usleep(1000);
+        RIG_IS(rig, count, 1);
+        RIG_IS(rig, OP(rig, region_write, device, 0, 0x64, 4, 1), 0);
+        /* One that fails has disarmed the vector. */
+        RIG_IS(rig, OP(rig, set_interrupt, device, VTD_INTERRUPT_MSI, 0, null), VTD_HOST_E_INVALID);
+        RIG_IS(rig, OP(rig, region_write, device, 0, 0x60, 4, 1), 0);
+        (void)usleep(50000);
+        RIG_IS(rig, read(event, &count, sizeof(count)), -1);
+        RIG_IS(rig, OP(rig, region_write, device, 0, 0x64, 4, 1), 0);
+        RIG_IS(rig, OP(rig, clear_interrupts, device, VTD_INTERRUPT_MSI), 0);
+        (void)close(event);
+        (void)close(null);
+}
+
+static void test_no_reset(struct rig *rig)
+{
+        RIG_IS(rig, rig->info.can_reset, false);
+        RIG_IS(rig, OP(rig, reset, rig->device), VTD_HOST_E_INVALID);
+}
+
 static void test_no_pasids(struct rig *rig)
 {
         uint32_t hwpt = 0;
@@ -578,6 +647,9 @@ static void test_release(struct rig *rig)
         RIG_IS(rig, attach(rig, rig->second_stage), VTD_HOST_E_ABSENT);
         RIG_IS(rig, OP(rig, bind, rig_open(RIG_CDEV), &again), 0);
         rig->device = again;
+        /* Memory decoding is on from the beginning, whoever wishes to master the bus. */
+        RIG_IS(rig, OP(rig, region_read, rig->device, 0, 0, 4, &value), 0);
+        RIG_IS(rig, value, EDU_IDENTITY);
         rig_settle(rig);
         RIG_IS(rig, rig_observe_physical(rig, RIG_PAGE_ONE), RIG_BLOCKED);
         RIG_IS(rig, attach(rig, rig->second_stage), 0);
@@ -614,6 +686,9 @@ static const struct {
         {test_unmap_below_first_stage, ALWAYS, "unmapping reaches through first-stage tables"},
         {test_attach_ioas, ALWAYS, "an address space is not taken for a table"},
         {test_regions, ALWAYS, "regions take aligned accesses inside them only"},
+        {test_config, ALWAYS, "so does configuration space"},
+        {test_interrupts, ALWAYS, "a vector signals an eventfd, and takes nothing else"},
+        {test_no_reset, ALWAYS, "a device that cannot be reset is not"},
         {test_no_pasids, WITHOUT_PASIDS, "a device without PASIDs refuses to attach one"},
         {test_pasids, WITH_PASIDS, "each PASID has its own table"},
         {test_pasid_refusals, WITH_PASIDS, "PASIDs out of range and tables without are refused"},

@@ -510,6 +510,28 @@ static void a_failed_arming_keeps_no_charge_that_the_host_does_not(void **state)
         assert_int_equal(lowest_free_fd(), before);
 }
 
+static void who_arms_and_resets_too_often_is_slowed_down(void **state)
+{
+        struct fixture *f = *state;
+        uint64_t device = fixture_plug(f, 0);
+
+        for (unsigned i = 0; i < VTD_LIMIT_DEVICE_CALL_BURST / 2; i++) {
+                arm(f, device, VTD_INTERRUPT_MSIX, 0);
+                assert_int_equal(f->delay_ms, 0);
+                must(f, about(VTD_REQUEST_RESET_DEVICE, device), -1);
+                assert_int_equal(f->delay_ms, 0);
+                f->host->n_calls = 0;
+        }
+        for (unsigned i = 0; i < 3; i++) { /* some are earned while these calls are made */
+                arm(f, device, VTD_INTERRUPT_MSIX, 0);
+                must(f, about(VTD_REQUEST_RESET_DEVICE, device), -1);
+        }
+        assert_in_range(f->delay_ms, 1, VTD_LIMIT_INVALIDATE_DELAY_MS);
+        must(f, (struct vtd_request){.type = VTD_REQUEST_GET_STATS}, -1);
+        assert_int_equal(f->delay_ms, 0);
+        assert_true(f->reply.stats.delayed_us > 0);
+}
+
 /* Each request with its at-th host call failing; false when it has not so many. */
 static bool fails_at(struct fixture *f, struct vtd_request request, int fd, size_t at, int result)
 {
@@ -614,6 +636,7 @@ int main(void)
                 CASE(without_a_grant_nothing_can_be_armed),
                 CASE(vectors_are_those_of_the_device_and_of_one_kind),
                 CASE(a_failed_arming_keeps_no_charge_that_the_host_does_not),
+                CASE(who_arms_and_resets_too_often_is_slowed_down),
                 CASE(after_any_failing_host_call_the_books_are_right),
                 CASE(what_was_done_is_audited),
         };

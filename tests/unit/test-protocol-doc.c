@@ -115,7 +115,11 @@ static void test_the_limits_are_the_codes(void **state)
         assert_line(page, "| devices and PASIDs attached at once | %u |", VTD_LIMIT_ATTACHMENTS);
         assert_line(page, "| reserved ranges of one device | %u |", VTD_LIMIT_RESERVED_RANGES);
         assert_line(page, "| interrupt vectors armed at once | %u |", VTD_LIMIT_INTERRUPTS);
-        assert_line(page, "| delay of an Invalidate | %u ms |", VTD_LIMIT_INVALIDATE_DELAY_MS);
+        assert_line(page, "| delay by a rate limit | %u ms |", VTD_LIMIT_INVALIDATE_DELAY_MS);
+        assert_line(page, "| SetInterrupt and ResetDevice at once | %u |",
+                    VTD_LIMIT_DEVICE_CALL_BURST);
+        assert_line(page, "| SetInterrupt and ResetDevice in a second, from then on | %u |",
+                    VTD_LIMIT_DEVICE_CALL_RATE);
         assert_line(page, "| time for Hello | %u ms |", VTD_LIMIT_HELLO_MS);
         assert_line(page, "| 0 | 4 | magic | `0x%x`", VTD_FRAME_MAGIC);
         assert_line(page, "| 4 | 1 | version | %u:", VTD_FRAME_VERSION);
