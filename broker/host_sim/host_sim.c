@@ -11,6 +11,7 @@
  *   ppoll    on an eventfd
  *   write    of 8 bytes, to one
  *   fstat    which glibc issues as newfstatat(fd, "", ..., AT_EMPTY_PATH) in some versions
+ *   newfstatat the same with AT_STATX_DONT_SYNC
  *   fcntl    F_GET_SEALS, F_DUPFD_CLOEXEC
  *   close
  *

@@ -31,8 +31,11 @@ int vtd_sim_interrupt_adopt(int fd, int *own)
         struct stat status;
         int copy;
 
-        /* An eventfd is a file of no type, and of those the one that takes 8 bytes of 0. */
-        if (fstat(fd, &status) < 0)
+        /*
+         * An eventfd is a file of no type, and of those the one that takes 8 bytes of 0.  The type is
+         * asked for without a file system having to answer, which may be the client's own.
+         */
+        if (fstatat(fd, "", &status, AT_EMPTY_PATH | AT_STATX_DONT_SYNC) < 0)
                 return vtd_errno();
         if ((status.st_mode & S_IFMT) != 0 || !add(fd, 0))
                 return VTD_HOST_E_INVALID;

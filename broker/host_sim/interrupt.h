@@ -3,7 +3,8 @@
  * Simulated interrupts: signals of an eventfd, with the promise of the kernel's VFIO that a device
  * never waits for whoever holds the other end.
  *
- * System calls: fstat, fcntl(F_DUPFD_CLOEXEC, 3), ppoll, write of 8 bytes, close.
+ * System calls: newfstatat(AT_EMPTY_PATH | AT_STATX_DONT_SYNC), fcntl(F_DUPFD_CLOEXEC, 3), ppoll, write
+ * of 8 bytes, close.
  */
 #ifndef VTD_BROKER_HOST_SIM_INTERRUPT_H
 #define VTD_BROKER_HOST_SIM_INTERRUPT_H

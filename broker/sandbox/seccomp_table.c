@@ -124,6 +124,7 @@ static const struct vtd_seccomp_row linux_rows[] = {
 
 static const struct vtd_seccomp_row simulated_rows[] = {
         ALLOW_MAP(MAP_SHARED, "guest memory and device state, for simulated DMA"),
+        ALLOW_IF(SYS_newfstatat, "judging an eventfd", IS(3, AT_EMPTY_PATH | AT_STATX_DONT_SYNC)),
         /* What an eventfd takes. */
         ALLOW_IF(SYS_write, "simulated interrupts", IS(2, 8)),
 };

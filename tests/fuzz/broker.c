@@ -182,7 +182,7 @@ static int broker_submit(struct vtd_backend *backend, struct vtd_request *reques
                 return VTD_BACKEND_E_LOST;
         request->sequence = ++broker->sequence;
         judge_encoding(broker, request);
-        FUZZ_REQUIRE((fd >= 0) == (request->type == VTD_REQUEST_MAP_MEMORY));
+        FUZZ_REQUIRE((fd >= 0) == (vtd_request_kind(request->type)->fd_count > 0));
         if (request->type == VTD_REQUEST_ATTACH) {
                 broker->attaches++;
                 judge_attach(broker, &request->attach);
@@ -194,6 +194,8 @@ static int broker_submit(struct vtd_backend *backend, struct vtd_request *reques
         } else if (request->type == VTD_REQUEST_REGION_READ ||
                    request->type == VTD_REQUEST_REGION_WRITE) {
                 FUZZ_REQUIRE(is_plugged(broker, request->region.device));
+        } else if (request->type >= VTD_REQUEST_GET_DEVICE_INFO) {
+                FUZZ_REQUIRE(is_plugged(broker, request->device.device));
         }
         broker->last = *request;
         broker->unanswered = true;
@@ -225,6 +227,7 @@ static void carry_out(struct fuzz_broker *broker, struct vtd_reply *reply)
 
         if (request->type == VTD_REQUEST_HELLO) {
                 reply->hello = (struct vtd_hello_reply){.major = VTD_PROTOCOL_MAJOR,
+                                                        .minor = VTD_PROTOCOL_MINOR,
                                                         .host = VTD_HOST_SIMULATED,
                                                         .modes = broker->modes,
                                                         .pasids = broker->pasids};

@@ -86,6 +86,31 @@ static struct vtd_request make_region(const struct session *session, const struc
         return request;
 }
 
+/* Those of the device plane, by 3 bits of the step. */
+static struct vtd_request make_plane(const struct session *session, const struct fuzz_step *step)
+{
+        uint64_t device = handle(session->devices, step);
+        struct vtd_request request = {.type = VTD_REQUEST_GET_DEVICE_INFO + (step->b >> 8) % 6};
+
+        if (request.type == VTD_REQUEST_CONFIG_READ || request.type == VTD_REQUEST_CONFIG_WRITE) {
+                request.config = (struct vtd_config_request){.device = device,
+                                                             .offset = step->c >> 12,
+                                                             .width = 1u << (step->b & 3) % 3};
+                if (request.type == VTD_REQUEST_CONFIG_WRITE)
+                        request.config.value =
+                                (uint32_t)step->d & (UINT32_MAX >> (32 - 8 * request.config.width));
+        } else if (request.type == VTD_REQUEST_SET_INTERRUPT ||
+                   request.type == VTD_REQUEST_CLEAR_INTERRUPTS) {
+                request.interrupt = (struct vtd_device_interrupt_request){
+                        .device = device, .kind = 1 + (step->b & 1)};
+                if (request.type == VTD_REQUEST_SET_INTERRUPT)
+                        request.interrupt.vector = step->c & 1 ? step->c : step->c % 10;
+        } else {
+                request.device.device = device;
+        }
+        return request;
+}
+
 static struct vtd_request make_request(const struct session *session, const struct fuzz_step *step)
 {
         struct vtd_request request = {.type = VTD_REQUEST_GET_STATS};
@@ -112,7 +137,7 @@ static struct vtd_request make_request(const struct session *session, const stru
         case 7:
                 return make_invalidate(session, step);
         case 8:
-                return make_region(session, step);
+                return step->b & 0x80 ? make_plane(session, step) : make_region(session, step);
         default:
                 if (!(step->a & 1))
                         return request;
@@ -167,11 +192,12 @@ static void request(struct session *session, const struct fuzz_step *step)
         /* What no client can encode is not a request; raw() sends such bytes. */
         if (vtd_codec_encode_request(&made, record, &length) != 0)
                 return;
-        if (made.type == VTD_REQUEST_MAP_MEMORY)
+        if (vtd_request_kind(made.type)->fd_count > 0)
                 fd = session->files[file];
         fixture->host->n_calls = 0;
         r = fixture_call(fixture, &made, fd);
-        if (greeted == (made.type == VTD_REQUEST_HELLO))
+        if (greeted == (made.type == VTD_REQUEST_HELLO) ||
+            (greeted && vtd_request_kind(made.type)->minor > fixture->vm->minor))
                 FUZZ_REQUIRE(r == VTD_VM_E_VIOLATION);
         else
                 FUZZ_REQUIRE(r == 0 || (r == VTD_VM_E_FATAL && has_failed(session)));
@@ -182,7 +208,7 @@ static void request(struct session *session, const struct fuzz_step *step)
         session->over = r != 0;
         if (r != 0 || fixture->reply.refused)
                 return;
-        if (fd >= 0)
+        if (made.type == VTD_REQUEST_MAP_MEMORY)
                 FUZZ_REQUIRE(may_be_mapped(file, fixture->policy.read_only));
         remember(session, &made, step);
 }
@@ -215,7 +241,8 @@ static void raw(struct session *session, const struct fuzz_step *step)
 static void let_host_fail(struct session *session, const struct fuzz_step *step)
 {
         static const int results[] = {-EIO, VTD_HOST_E_LIMIT, VTD_HOST_E_INVALID, VTD_HOST_E_BUSY};
-        static const uint32_t others[] = {FAKE_REGION_READ, FAKE_REGION_WRITE};
+        static const uint32_t others[] = {FAKE_REGION_READ, FAKE_REGION_WRITE, FAKE_CONFIG_READ,
+                                          FAKE_CONFIG_WRITE};
         size_t op = step->b % (VTD_AUDIT_HOST_CALL_END + VTD_ARRAY_SIZE(others));
         struct fake_host *host = session->fixture->host;
 
@@ -253,6 +280,11 @@ static void change_device(struct session *session, const struct fuzz_step *step)
 
         if (session->fixture->supervisor.opened[number])
                 return;
+        if (step->b & 0x80) {
+                fake_host_set_config(session->fixture->host, (uint32_t)number,
+                                     step->c % FAKE_CONFIG_SIZE & ~3u, (uint32_t)step->d);
+                return;
+        }
         switch (step->b % 7) {
         case 0:
                 device->info.is_vtd = !device->info.is_vtd;
@@ -331,6 +363,7 @@ static void start(struct session *session, const struct fuzz_step *scene)
         policy->limits[VTD_POLICY_DEVICES].value = 1 + scene->c % 4;
         policy->limits[VTD_POLICY_FIRST_STAGE_TABLES].value = scene->d % 5;
         policy->limits[VTD_POLICY_PASIDS].value = (scene->d >> 8) % 5;
+        policy->limits[VTD_POLICY_INTERRUPTS].value = (scene->d >> 32) % 12;
         policy->limits[VTD_POLICY_ADDRESS_WIDTH].value = scene->b & 0x100 ? 48 : 57;
         if (scene->b & 0x200) {
                 policy->limits[VTD_POLICY_INVALIDATE_RATE].value = 10;
@@ -342,6 +375,8 @@ static void start(struct session *session, const struct fuzz_step *scene)
                 scene->operation & 2 ? VTD_POLICY_READ_ONLY_SKIP : VTD_POLICY_READ_ONLY_REFUSE;
         for (size_t i = 0; i < policy->n_devices; i++)
                 policy->devices[i].exceptions = (scene->c >> (8 + 3 * i)) & 7;
+        if (scene->operation & 0x10)
+                fixture_grant_config(session->fixture);
         session->fixture->level = VTD_AUDIT_HOST_CALLS - (scene->operation >> 2) % 3u;
         fixture_start(session->fixture, !(scene->operation & 1));
 }

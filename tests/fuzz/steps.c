@@ -3,6 +3,7 @@
 #include "tests/fuzz/steps.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "frontend/include/vtd/device.h"
 #include "shared/checked.h"
@@ -95,6 +96,33 @@ void fuzz_step_command(struct fuzz_unit *fuzz, const struct fuzz_step *step)
         fuzz_command(fuzz, commands[which].set, commands[which].clear);
 }
 
+/* What a device has beside BARs. */
+static int use_device_plane(struct fuzz_unit *fuzz, const struct fuzz_step *step)
+{
+        struct vtd_frontend_device_info info;
+        uint16_t rid = fuzz_rid(step->a);
+        enum vtd_frontend_interrupt_kind kind = step->b >> 8 & 3;
+        uint32_t value;
+
+        switch (step->c >> 4 & 7) {
+        case 0:
+                return vtd_frontend_get_device_info(fuzz->unit, rid, &info);
+        case 1:
+                return vtd_frontend_config_read(fuzz->unit, rid, (unsigned)step->d, step->b % 6u,
+                                                &value);
+        case 2:
+                return vtd_frontend_config_write(fuzz->unit, rid, (unsigned)step->d, step->b % 6u,
+                                                 (uint32_t)(step->d >> 32));
+        case 3:
+                return vtd_frontend_set_interrupt(fuzz->unit, rid, kind, (unsigned)step->d,
+                                                  step->b & 1 ? STDIN_FILENO : -1);
+        case 4:
+                return vtd_frontend_clear_interrupts(fuzz->unit, rid, kind);
+        default:
+                return vtd_frontend_reset_device(fuzz->unit, rid);
+        }
+}
+
 /* Not while a guest operation is under way: then each says so, and has asked nothing. */
 static void access_device(struct fuzz_unit *fuzz, const struct fuzz_step *step)
 {
@@ -102,7 +130,9 @@ static void access_device(struct fuzz_unit *fuzz, const struct fuzz_step *step)
         uint64_t value = 0;
         int r;
 
-        if (step->c & 1)
+        if (step->c & 8)
+                r = use_device_plane(fuzz, step);
+        else if (step->c & 1)
                 r = vtd_frontend_region_read(fuzz->unit, rid, step->c & 7, step->d, step->b % 9u,
                                              &value);
         else

@@ -49,6 +49,7 @@ extern const struct attack silent_file_attacks[];
 extern const struct attack memory_attacks[];
 extern const struct attack handle_attacks[];
 extern const struct attack limit_attacks[];
+extern const struct attack device_plane_attacks[];
 extern const struct attack pace_attacks[];
 extern const struct attack stream_attacks[];
 

@@ -10,13 +10,13 @@
 
 /*
  * Type @a as the first request of a connection.  No descriptor can be sent before a worker has the
- * connection: MapMemory is tried until it can.
+ * connection: MapMemory and SetInterrupt are tried until it can.
  */
 static void before_hello(struct world *world, const struct attack *attack)
 {
         struct vtd_request request = {.type = (enum vtd_request_type)attack->a, .sequence = 1};
         VTD_CLEANUP_FD int fd = make_memory(4096, F_SEAL_SHRINK);
-        size_t length, fds = request.type == VTD_REQUEST_MAP_MEMORY ? 1 : 0;
+        size_t length, fds = vtd_request_kind(request.type)->fd_count;
         struct raw_client client = {.fd = -1};
         uint8_t record[VTD_FRAME_SIZE_MAX];
         struct vtd_reply reply;
@@ -32,6 +32,12 @@ static void before_hello(struct world *world, const struct attack *attack)
         else if (request.type == VTD_REQUEST_REGION_READ ||
                  request.type == VTD_REQUEST_REGION_WRITE)
                 request.region.width = 4;
+        else if (request.type == VTD_REQUEST_CONFIG_READ ||
+                 request.type == VTD_REQUEST_CONFIG_WRITE)
+                request.config.width = 4;
+        else if (request.type == VTD_REQUEST_SET_INTERRUPT ||
+                 request.type == VTD_REQUEST_CLEAR_INTERRUPTS)
+                request.interrupt.kind = VTD_INTERRUPT_MSI;
         assert_int_equal(vtd_codec_encode_request(&request, record, &length), 0);
         assert_int_equal(raw_connect(&client, world->attacker), 0);
         for (unsigned tries = 0; tries < 400; tries++) {
@@ -129,6 +135,12 @@ const struct attack phase_attacks[] = {
         BEFORE("RegionRead", REGION_READ),
         BEFORE("RegionWrite", REGION_WRITE),
         BEFORE("GetStats", GET_STATS),
+        BEFORE("GetDeviceInfo", GET_DEVICE_INFO),
+        BEFORE("ConfigRead", CONFIG_READ),
+        BEFORE("ConfigWrite", CONFIG_WRITE),
+        BEFORE("SetInterrupt", SET_INTERRUPT),
+        BEFORE("ClearInterrupts", CLEAR_INTERRUPTS),
+        BEFORE("ResetDevice", RESET_DEVICE),
         {.name = "phase: Hello twice", .run = hello_twice},
         {.name = "phase: Hello of an older major version", .run = other_version, .a = 0},
         {.name = "phase: Hello of a newer major version", .run = other_version, .a = 2},

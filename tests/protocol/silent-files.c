@@ -119,10 +119,10 @@ static bool mount_at(struct server *server, const char *path)
 }
 
 /* The attacker's VM may wait for its own server; the bystander does not. */
-static void pass_the_file(struct world *world, struct server *server, const char *path)
+static void pass_the_file(struct world *world, struct server *server, const char *path,
+                          enum vtd_request_type type)
 {
-        struct vtd_request request = {.type = VTD_REQUEST_MAP_MEMORY,
-                                      .map_memory = {.size = MAPPING}};
+        struct vtd_request request = {.type = type};
         uint8_t record[VTD_FRAME_SIZE_MAX];
         unsigned long rounds;
         char name[64];
@@ -132,7 +132,13 @@ static void pass_the_file(struct world *world, struct server *server, const char
         (void)snprintf(name, sizeof(name), "%s/file", path);
         fd = open(name, O_RDWR | O_CLOEXEC);
         assert_true(fd >= 0);
-        (void)plug(&world->client, "edu0");
+        if (type == VTD_REQUEST_MAP_MEMORY) {
+                (void)plug(&world->client, "edu0");
+                request.map_memory.size = MAPPING;
+        } else {
+                request.interrupt.device = plug(&world->client, "edu0");
+                request.interrupt.kind = VTD_INTERRUPT_MSI;
+        }
         request.sequence = ++world->client.sequence;
         assert_int_equal(vtd_codec_encode_request(&request, record, &length), 0);
         assert_int_equal(raw_send(&world->client, record, length, &fd, 1), 0);
@@ -157,12 +163,11 @@ static void silent_file(struct world *world, const struct attack *attack)
         char path[] = "/tmp/vtd-silent-XXXXXX";
         pthread_t thread;
 
-        (void)attack;
         assert_non_null(server);
         assert_non_null(mkdtemp(path));
         if (mount_at(server, path)) {
                 assert_int_equal(pthread_create(&thread, NULL, run_server, server), 0);
-                pass_the_file(world, server, path);
+                pass_the_file(world, server, path, (enum vtd_request_type)attack->a);
                 (void)pthread_join(thread, NULL);
                 server->fd = vtd_close(server->fd);
         }
@@ -171,6 +176,11 @@ static void silent_file(struct world *world, const struct attack *attack)
 }
 
 const struct attack silent_file_attacks[] = {
-        {.name = "descriptor: a file whose server does not answer", .run = silent_file},
+        {.name = "descriptor: a file whose server does not answer, as memory",
+         .run = silent_file,
+         .a = VTD_REQUEST_MAP_MEMORY},
+        {.name = "descriptor: a file whose server does not answer, as an eventfd",
+         .run = silent_file,
+         .a = VTD_REQUEST_SET_INTERRUPT},
         {0},
 };

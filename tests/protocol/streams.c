@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "shared/checked.h"
@@ -19,7 +20,7 @@
 struct stream {
         uint64_t state;
         struct world *world;
-        int memory, null;
+        int memory, event, null;
         uint64_t devices[4], mappings[4], tables[4];
         bool over;
 };
@@ -55,10 +56,28 @@ static void fill_attach(struct stream *stream, struct vtd_attach_request *attach
         attach->flags = pick(stream, 8) ? 0 : pick(stream, 8);
 }
 
+static void fill_device_plane(struct stream *stream, struct vtd_request *request)
+{
+        request->device.device = handle(stream, stream->devices);
+        if (request->type == VTD_REQUEST_CONFIG_READ || request->type == VTD_REQUEST_CONFIG_WRITE) {
+                request->config.offset = pick(stream, 4100);
+                request->config.width = 1u << pick(stream, 3);
+                if (request->type == VTD_REQUEST_CONFIG_WRITE)
+                        request->config.value = pick(stream, 256);
+        } else if (request->type == VTD_REQUEST_SET_INTERRUPT ||
+                   request->type == VTD_REQUEST_CLEAR_INTERRUPTS) {
+                request->interrupt.kind = 1 + pick(stream, 2);
+                if (request->type == VTD_REQUEST_SET_INTERRUPT)
+                        request->interrupt.vector = pick(stream, 2);
+        }
+}
+
 static struct vtd_request make_request(struct stream *stream)
 {
-        struct vtd_request request = {.type = 1 + pick(stream, VTD_REQUEST_GET_STATS)};
+        struct vtd_request request = {.type = 1 + pick(stream, VTD_REQUEST_TYPE_END - 1)};
 
+        if (vtd_request_kind(request.type)->reserved)
+                request.type = VTD_REQUEST_ATTACH;
         if (request.type == VTD_REQUEST_HELLO && pick(stream, 16))
                 request.type = VTD_REQUEST_GET_STATS; /* a second Hello ends too many of them */
         if (request.type == VTD_REQUEST_PLUG_DEVICE)
@@ -90,6 +109,8 @@ static struct vtd_request make_request(struct stream *stream)
         else if (request.type == VTD_REQUEST_REGION_WRITE)
                 request.region = (struct vtd_region_request){
                         .device = handle(stream, stream->devices), .width = 4, .value = 1};
+        else if (request.type >= VTD_REQUEST_GET_DEVICE_INFO)
+                fill_device_plane(stream, &request);
         return request;
 }
 
@@ -127,8 +148,9 @@ static void say_something(struct stream *stream)
         struct raw_client *client = &stream->world->client;
         struct vtd_request request = make_request(stream);
         uint8_t record[VTD_FRAME_SIZE_MAX];
-        int fds[2] = {pick(stream, 8) ? stream->memory : stream->null, stream->null};
-        size_t length, sent, n_fds = request.type == VTD_REQUEST_MAP_MEMORY;
+        int fitting = request.type == VTD_REQUEST_SET_INTERRUPT ? stream->event : stream->memory;
+        int fds[2] = {pick(stream, 8) ? fitting : stream->null, stream->null};
+        size_t length, sent, n_fds = vtd_request_kind(request.type)->fd_count;
         struct vtd_reply reply;
 
         request.sequence = ++client->sequence;
@@ -152,7 +174,7 @@ static void say_something(struct stream *stream)
         case RAW_SILENT:
         case RAW_GARBLED:
                 /* A spoilt type or sequence is answered as what it became. */
-                if (sent == length && n_fds == (request.type == VTD_REQUEST_MAP_MEMORY))
+                if (sent == length && n_fds == vtd_request_kind(request.type)->fd_count)
                         stream->over = true;
                 else
                         fail_msg("neither an answer nor an end");
@@ -166,11 +188,13 @@ static void converse(struct world *world, uint64_t seed)
 
         stream.memory = make_memory(MAPPING, F_SEAL_SHRINK);
         stream.null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        assert_true(stream.null >= 0);
+        stream.event = eventfd(0, EFD_CLOEXEC);
+        assert_true(stream.null >= 0 && stream.event >= 0);
         for (uint32_t i = 0; i < records && !stream.over; i++)
                 say_something(&stream);
         stream.memory = vtd_close(stream.memory);
         stream.null = vtd_close(stream.null);
+        stream.event = vtd_close(stream.event);
 }
 
 /* Conversations from seed @a on, @b of them. */

@@ -15,8 +15,9 @@
 #define ATTACKS_MAX 256u
 
 static const struct attack *const tables[] = {
-        framing_attacks, body_attacks,   phase_attacks, descriptor_attacks, silent_file_attacks,
-        memory_attacks,  handle_attacks, limit_attacks, pace_attacks,       stream_attacks,
+        framing_attacks,      body_attacks,   phase_attacks,  descriptor_attacks,
+        silent_file_attacks,  memory_attacks, handle_attacks, limit_attacks,
+        device_plane_attacks, pace_attacks,   stream_attacks,
 };
 
 struct streams {

@@ -34,11 +34,13 @@ static const char *const policies[][2] = {
                             "pasids = 2\n"
                             "modes = passthrough, first-stage\n"
                             "invalidate-rate = 20000\n"
+                            "interrupts = 1\n"
                             "[device edu0]\n"
                             "simulated = edu-pasid\n"
-                            "regions = 0:r\n"
+                            "regions = 0:r, config:rw\n"
                             "[device edu1]\n"
-                            "simulated = edu\n"},
+                            "simulated = edu\n"
+                            "regions = 0:rw, config:r\n"},
         {"bystander.policy", "format = 1\n"
                              "[tenant]\n"
                              "name = bystander\n"
@@ -56,7 +58,9 @@ static const char *const policies[][2] = {
                              "uid = %u\n"
                              "[vm]\n"
                              "memory = 1MiB\n"
-                             "modes = passthrough\n"},
+                             "modes = passthrough\n"
+                             "[device edu0]\n"
+                             "simulated = edu\n"},
 };
 
 void pause_ms(unsigned milliseconds)
