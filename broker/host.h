@@ -51,12 +51,12 @@ struct vtd_host;
 struct vtd_host_ops {
         /*
          * Binds the device behind @fd, which the host owns from here on, whatever the result.  The
-         * device ends blocked.  -> *device id.  Outcomes: BUSY (held elsewhere), ABSENT, INVALID.
+         * device ends blocked, with memory decoding on and INTx off.  -> *device id.  Outcomes: BUSY (held elsewhere), ABSENT, INVALID.
          */
         int (*bind)(struct vtd_host *host, int fd, uint32_t *device);
         int (*device_info)(struct vtd_host *host, uint32_t device,
                            struct vtd_host_device_info *info);
-        /* Turns bus mastering of the function on or off, and memory decoding on. */
+        /* Turns bus mastering of the function on or off. */
         int (*bus_master)(struct vtd_host *host, uint32_t device, bool on);
         /* Closes this process's descriptor of a device with no attachment; the id is gone. */
         int (*release)(struct vtd_host *host, uint32_t device);

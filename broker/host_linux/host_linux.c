@@ -92,6 +92,8 @@ static int linux_bind(struct vtd_host *host, int fd, uint32_t *device)
         r = vtd_iommufd_hw_info(h->iommufd, bound.id, &bound.info);
         if (r == 0)
                 r = vtd_vfio_query(owned, &bound.layout, &bound.info);
+        if (r == 0)
+                r = vtd_vfio_bus_master(owned, &bound.layout, false);
         if (r != 0) /* a second try could not bind again */
                 return r == VTD_HOST_E_BUSY ? -EBUSY : r;
         bound.fd = VTD_TAKE_FD(owned);

@@ -112,7 +112,8 @@ int vtd_vfio_bus_master(int fd, const struct vtd_vfio_layout *layout, bool on)
         r = vtd_vfio_read(fd, position, 2, &command);
         if (r != 0)
                 return r;
-        command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+        /* No INTx: nobody would take it, and whoever shares the line would have it. */
+        command |= PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE | PCI_COMMAND_MASTER;
         if (!on)
                 command &= ~(uint64_t)PCI_COMMAND_MASTER;
         r = vtd_vfio_write(fd, position, 2, command);

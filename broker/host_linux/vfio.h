@@ -23,7 +23,10 @@ int vtd_vfio_bind(int fd, int iommufd, uint32_t *device);
 /* Fills @layout, and what @info has beside the IOMMU.  INVALID: not a PCI device. */
 int vtd_vfio_query(int fd, struct vtd_vfio_layout *layout, struct vtd_host_device_info *info);
 
-/* Memory decoding is on afterwards; -EIO when the command register does not say what was asked. */
+/*
+ * Memory decoding is on and INTx off afterwards; -EIO when the command register does not say what was
+ * asked of mastering.
+ */
 int vtd_vfio_bus_master(int fd, const struct vtd_vfio_layout *layout, bool on);
 
 /*

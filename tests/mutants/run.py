@@ -48,8 +48,8 @@ STORY_MUTANTS = [
      "broker/worker/attach.c",
      "        if (a) {\n                r = block(vm, a);\n                if (r != 0)\n"
      "                        return r;\n                vtd_tables_collect(vm);\n        }\n"
-     "        r = settle_bus_master(vm, device);\n",
-     "        if (a)\n                return 0;\n        r = settle_bus_master(vm, device);\n"),
+     "        r = vtd_attach_settle_bus_master(vm, device);\n",
+     "        if (a)\n                return 0;\n        r = vtd_attach_settle_bus_master(vm, device);\n"),
     ("wrong-table", "a first-stage table is found by its attributes, whatever its root",
      "broker/worker/tables.c",
      "                    t->config.root == config->root &&\n",

@@ -637,7 +637,7 @@ static void test_pasid_refusals(struct rig *rig)
 static void test_release(struct rig *rig)
 {
         uint64_t value;
-        uint32_t again = 77;
+        uint32_t again = 77, command = 0;
 
         RIG_IS(rig, attach(rig, rig->second_stage), 0);
         RIG_IS(rig, detach(rig), 0);
@@ -647,7 +647,9 @@ static void test_release(struct rig *rig)
         RIG_IS(rig, attach(rig, rig->second_stage), VTD_HOST_E_ABSENT);
         RIG_IS(rig, OP(rig, bind, rig_open(RIG_CDEV), &again), 0);
         rig->device = again;
-        /* Memory decoding is on from the beginning, whoever wishes to master the bus. */
+        /* Memory decoding is on from the beginning, and INTx off. */
+        RIG_IS(rig, OP(rig, config_read, rig->device, 4, 2, &command), 0);
+        RIG_IS(rig, command & 0x406, 0x402);
         RIG_IS(rig, OP(rig, region_read, rig->device, 0, 0, 4, &value), 0);
         RIG_IS(rig, value, EDU_IDENTITY);
         rig_settle(rig);

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BREAKPOINTS_MAX 16u
+#define BREAKPOINTS_MAX 24u
 
 struct breakpoints_shared;
 

@@ -69,6 +69,9 @@ static const struct {
         {"sim_attach", "attach"},
         {"sim_detach", "detach"},
         {"sim_invalidate", "invalidate"},
+        {"sim_set_interrupt", "set-interrupt"},
+        {"sim_clear_interrupts", "clear-interrupts"},
+        {"sim_reset", "reset"},
 };
 #define OPERATIONS VTD_ARRAY_SIZE(operations)
 
