@@ -39,13 +39,14 @@ struct config_register {
 };
 
 static const struct config_register header_registers[] = {
-        {PCI_VENDOR_ID, 4, ALL32, 0},            /* with the device id */
-        {PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0}, /* emulated, but for what the broker itself sets */
+        {PCI_VENDOR_ID, 4, ALL32, 0}, /* with the device id */
+        /* Emulated, but for what the broker itself sets. */
+        {PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0},
         /* Without Interrupt Status; Capabilities List says what is shown. */
         {PCI_STATUS, 2, 0xffff & ~(PCI_STATUS_INTERRUPT | PCI_STATUS_CAP_LIST), 0},
         {PCI_REVISION_ID, 4, ALL32, 0}, /* with the class code */
-        {PCI_HEADER_TYPE, 1, PCI_HEADER_TYPE_MASK,
-         0},                                    /* other functions are not the VMM's to see */
+        /* Whether there are other functions is not the VMM's to see. */
+        {PCI_HEADER_TYPE, 1, PCI_HEADER_TYPE_MASK, 0},
         {PCI_SUBSYSTEM_VENDOR_ID, 4, ALL32, 0}, /* with the subsystem id */
         {0},
 };
@@ -107,18 +108,20 @@ static const struct config_register serial_number_registers[] = {
         {0},
 };
 
-/* @flags: the 16 bits behind id and pointer. */
-static uint32_t fixed_size_8(uint32_t flags)
-{
-        (void)flags;
-        return PCI_PM_SIZEOF;
-}
+struct config_capability {
+        uint16_t id;
+        bool extended;
+        uint32_t size; /* 0: see capability_size() */
+        const struct config_register *registers;
+};
 
-static uint32_t fixed_size_12(uint32_t flags)
-{
-        (void)flags;
-        return 12; /* MSI-X, and the serial number */
-}
+static const struct config_capability capabilities[] = {
+        {PCI_CAP_ID_PM, false, PCI_PM_SIZEOF, power_registers},
+        {PCI_CAP_ID_MSI, false, 0, msi_registers},
+        {PCI_CAP_ID_MSIX, false, PCI_CAP_MSIX_SIZEOF, msix_registers},
+        {PCI_CAP_ID_EXP, false, 0, express_registers},
+        {PCI_EXT_CAP_ID_DSN, true, PCI_EXT_CAP_DSN_SIZEOF, serial_number_registers},
+};
 
 static uint32_t msi_size(uint32_t flags)
 {
@@ -136,20 +139,13 @@ static uint32_t express_size(uint32_t flags)
         return integrated ? PCI_EXP_LNKCAP2 : PCI_EXP_SLTCAP2;
 }
 
-struct config_capability {
-        uint16_t id;
-        bool extended;
-        uint32_t (*size)(uint32_t flags);
-        const struct config_register *registers;
-};
-
-static const struct config_capability capabilities[] = {
-        {PCI_CAP_ID_PM, false, fixed_size_8, power_registers},
-        {PCI_CAP_ID_MSI, false, msi_size, msi_registers},
-        {PCI_CAP_ID_MSIX, false, fixed_size_12, msix_registers},
-        {PCI_CAP_ID_EXP, false, express_size, express_registers},
-        {PCI_EXT_CAP_ID_DSN, true, fixed_size_12, serial_number_registers},
-};
+/* @flags: the 16 bits behind id and pointer of a standard capability. */
+static uint32_t capability_size(const struct config_capability *row, uint32_t flags)
+{
+        if (row->size != 0)
+                return row->size;
+        return row->id == PCI_CAP_ID_MSI ? msi_size(flags) : express_size(flags);
+}
 
 /* A walk under way. */
 struct walk {
@@ -258,7 +254,7 @@ static int show_standard(struct walk *walk, const struct config_capability *row,
         r = look(walk, offset + 2, 2, &flags);
         if (r != 0)
                 return r;
-        size = row->size(flags);
+        size = capability_size(row, flags);
         r = take(walk, offset, size, STANDARD_SIZE);
         if (r != 0)
                 return r;
@@ -303,14 +299,14 @@ static int walk_standard(struct walk *walk)
 static int show_extended(struct walk *walk, const struct config_capability *row, uint32_t offset)
 {
         struct vtd_config_space *space = walk->space;
-        uint32_t size = row->size(0), before = walk->last == 0 ? STANDARD_SIZE : walk->last;
+        uint32_t before = walk->last == 0 ? STANDARD_SIZE : walk->last;
         int r;
 
-        r = take(walk, offset, size, space->size);
+        r = take(walk, offset, row->size, space->size);
         if (r != 0)
                 return r;
         put(space->shown, offset, 4, 0x000fffff); /* id and version */
-        show(space, row->registers, offset, size);
+        show(space, row->registers, offset, row->size);
         /* Into the first capability, hidden or not: a null capability if it is. */
         if (offset != STANDARD_SIZE)
                 put(space->fixed, before, 4, offset << 20);

@@ -201,6 +201,32 @@ const struct sample_reply vtd_sample_replies[VTD_SAMPLE_REPLIES] = {
 };
 /* clang-format on */
 
+static void assert_same_device_plane_request(const struct vtd_request *a,
+                                             const struct vtd_request *b)
+{
+        switch ((unsigned)a->type) {
+        case VTD_REQUEST_GET_DEVICE_INFO:
+        case VTD_REQUEST_RESET_DEVICE:
+                assert_int_equal(a->device.device, b->device.device);
+                break;
+        case VTD_REQUEST_CONFIG_READ:
+        case VTD_REQUEST_CONFIG_WRITE:
+                assert_int_equal(a->config.device, b->config.device);
+                assert_int_equal(a->config.offset, b->config.offset);
+                assert_int_equal(a->config.width, b->config.width);
+                assert_int_equal(a->config.value, b->config.value);
+                break;
+        case VTD_REQUEST_SET_INTERRUPT:
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+                assert_int_equal(a->interrupt.device, b->interrupt.device);
+                assert_int_equal(a->interrupt.kind, b->interrupt.kind);
+                assert_int_equal(a->interrupt.vector, b->interrupt.vector);
+                break;
+        default:
+                break;
+        }
+}
+
 void vtd_sample_assert_same_request(const struct vtd_request *a, const struct vtd_request *b)
 {
         assert_int_equal(a->type, b->type);
@@ -252,24 +278,8 @@ void vtd_sample_assert_same_request(const struct vtd_request *a, const struct vt
                 assert_int_equal(a->region.width, b->region.width);
                 assert_int_equal(a->region.value, b->region.value);
                 break;
-        case VTD_REQUEST_GET_DEVICE_INFO:
-        case VTD_REQUEST_RESET_DEVICE:
-                assert_int_equal(a->device.device, b->device.device);
-                break;
-        case VTD_REQUEST_CONFIG_READ:
-        case VTD_REQUEST_CONFIG_WRITE:
-                assert_int_equal(a->config.device, b->config.device);
-                assert_int_equal(a->config.offset, b->config.offset);
-                assert_int_equal(a->config.width, b->config.width);
-                assert_int_equal(a->config.value, b->config.value);
-                break;
-        case VTD_REQUEST_SET_INTERRUPT:
-        case VTD_REQUEST_CLEAR_INTERRUPTS:
-                assert_int_equal(a->interrupt.device, b->interrupt.device);
-                assert_int_equal(a->interrupt.kind, b->interrupt.kind);
-                assert_int_equal(a->interrupt.vector, b->interrupt.vector);
-                break;
         default:
+                assert_same_device_plane_request(a, b);
                 break;
         }
 }
@@ -376,6 +386,35 @@ void vtd_sample_assert_same_reply(const struct vtd_reply *a, const struct vtd_re
         }
 }
 
+static void fill_device_plane(struct vtd_request *request)
+{
+        switch ((unsigned)request->type) {
+        case VTD_REQUEST_GET_DEVICE_INFO:
+        case VTD_REQUEST_RESET_DEVICE:
+                request->device.device = UINT64_MAX;
+                break;
+        case VTD_REQUEST_CONFIG_READ:
+        case VTD_REQUEST_CONFIG_WRITE:
+                request->config = (struct vtd_config_request){
+                        .device = UINT64_MAX,
+                        .offset = UINT32_MAX,
+                        .width = 4,
+                        .value = request->type == VTD_REQUEST_CONFIG_WRITE ? UINT32_MAX : 0,
+                };
+                break;
+        case VTD_REQUEST_SET_INTERRUPT:
+        case VTD_REQUEST_CLEAR_INTERRUPTS:
+                request->interrupt = (struct vtd_device_interrupt_request){
+                        .device = UINT64_MAX,
+                        .kind = VTD_INTERRUPT_MSIX,
+                        .vector = request->type == VTD_REQUEST_SET_INTERRUPT ? UINT32_MAX : 0,
+                };
+                break;
+        default:
+                break;
+        }
+}
+
 struct vtd_request vtd_sample_largest_request(enum vtd_request_type type)
 {
         struct vtd_request request = {.type = type, .sequence = UINT32_MAX};
@@ -424,28 +463,8 @@ struct vtd_request vtd_sample_largest_request(enum vtd_request_type type)
                         .value = type == VTD_REQUEST_REGION_WRITE ? UINT64_MAX : 0,
                 };
                 break;
-        case VTD_REQUEST_GET_DEVICE_INFO:
-        case VTD_REQUEST_RESET_DEVICE:
-                request.device.device = UINT64_MAX;
-                break;
-        case VTD_REQUEST_CONFIG_READ:
-        case VTD_REQUEST_CONFIG_WRITE:
-                request.config = (struct vtd_config_request){
-                        .device = UINT64_MAX,
-                        .offset = UINT32_MAX,
-                        .width = 4,
-                        .value = type == VTD_REQUEST_CONFIG_WRITE ? UINT32_MAX : 0,
-                };
-                break;
-        case VTD_REQUEST_SET_INTERRUPT:
-        case VTD_REQUEST_CLEAR_INTERRUPTS:
-                request.interrupt = (struct vtd_device_interrupt_request){
-                        .device = UINT64_MAX,
-                        .kind = VTD_INTERRUPT_MSIX,
-                        .vector = type == VTD_REQUEST_SET_INTERRUPT ? UINT32_MAX : 0,
-                };
-                break;
         default:
+                fill_device_plane(&request);
                 break;
         }
         return request;
