@@ -73,7 +73,8 @@ void prove_request(void)
         PROVE(request.type >= VTD_REQUEST_HELLO && request.type < VTD_REQUEST_TYPE_END);
         PROVE(get_u16(record + 8) == 0 && record[5] == fd_count);
         PROVE(fd_count == (request.type == VTD_REQUEST_MAP_MEMORY ||
-                           request.type == VTD_REQUEST_READ_DIRTY_BITMAP));
+                           request.type == VTD_REQUEST_READ_DIRTY_BITMAP ||
+                           request.type == VTD_REQUEST_SET_INTERRUPT));
 }
 
 void prove_reply(void)
