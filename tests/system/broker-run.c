@@ -332,12 +332,9 @@ void broker_run_read_audit(struct broker_run *run, int timeout_ms)
         }
 }
 
-pid_t broker_run_spawn_vmm(const char *const *argv, int report_fd)
+/* Becomes @argv as the VMM user, with no descriptor from @first_closed on. */
+__attribute__((noreturn)) static void exec_vmm(const char *const *argv, unsigned first_closed)
 {
-        pid_t pid = fork();
-
-        if (pid != 0)
-                return pid;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (geteuid() == 0 &&
             (setgroups(0, NULL) < 0 ||
@@ -345,13 +342,33 @@ pid_t broker_run_spawn_vmm(const char *const *argv, int report_fd)
              setresuid(BROKER_RUN_VMM_UID, BROKER_RUN_VMM_UID, BROKER_RUN_VMM_UID) < 0))
                 _exit(126);
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing ids cleared it */
-        if (report_fd == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(report_fd, 3) < 0)
-                _exit(126);
-        if (close_range(4, ~0u, 0) < 0)
+        if (close_range(first_closed, ~0u, 0) < 0)
                 _exit(126);
         (void)execv(argv[0], (char *const *)(uintptr_t)argv);
         (void)fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
         _exit(127);
+}
+
+pid_t broker_run_spawn_vmm(const char *const *argv, int report_fd)
+{
+        pid_t pid = fork();
+
+        if (pid != 0)
+                return pid;
+        if (report_fd == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(report_fd, 3) < 0)
+                _exit(126);
+        exec_vmm(argv, 4);
+}
+
+pid_t broker_run_spawn_vmm_on(const char *const *argv, int console_fd)
+{
+        pid_t pid = fork();
+
+        if (pid != 0)
+                return pid;
+        if (dup2(console_fd, STDIN_FILENO) < 0 || dup2(console_fd, STDOUT_FILENO) < 0)
+                _exit(126);
+        exec_vmm(argv, 3);
 }
 
 /* Parent of @pid, or -1. */

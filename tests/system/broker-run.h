@@ -67,6 +67,8 @@ void broker_run_read_audit(struct broker_run *run, int timeout_ms);
  * error.  Returns the pid or -1.
  */
 pid_t broker_run_spawn_vmm(const char *const *argv, int report_fd);
+/* The same with @console_fd as standard input and output, and no report socket. */
+pid_t broker_run_spawn_vmm_on(const char *const *argv, int console_fd);
 
 /* Host pids of vtd-brokerd's workers, at most @capacity of them. */
 size_t broker_run_workers(const struct broker_run *run, pid_t *pids, size_t capacity);
