@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * See vmm.h.  A VMM author may read this as an example: what a real VMM must add is locking around
- * the unit, an event loop that polls vtd_frontend_get_fd(), and interrupt delivery.
- */
+/* See vmm.h.  What a real VMM has beside this is in docs/vmm.md. */
 #include "tests/vmm/vmm.h"
 
 #include <poll.h>
