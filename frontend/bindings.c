@@ -231,6 +231,22 @@ void vtd_bindings_mark_all(struct vtd_bindings *bindings, bool drop_caches)
                 want_search(bindings, i, &all);
 }
 
+void vtd_bindings_renumber(struct vtd_bindings *bindings, uint16_t rid, uint16_t new_rid)
+{
+        const struct vtd_pasid_selector all = {.by_domain = false};
+
+        for (size_t i = 0; i < bindings->end; i++) {
+                struct vtd_binding *binding = &bindings->slots[i];
+
+                if (!binding->used || binding->rid != rid)
+                        continue;
+                binding->rid = new_rid;
+                mark(bindings, binding);
+                if (i < VTD_LIMIT_DEVICES)
+                        want_search(bindings, i, &all);
+        }
+}
+
 /* In scalable mode the context cache is not tagged with a domain: domain means all. */
 void vtd_bindings_mark_context(struct vtd_bindings *bindings,
                                const struct vtd_descriptor *descriptor)

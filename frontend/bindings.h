@@ -111,6 +111,9 @@ bool vtd_bindings_are_full(const struct vtd_bindings *bindings);
 void vtd_bindings_add_device(struct vtd_bindings *bindings, uint16_t rid, uint64_t device,
                              uint32_t pasids);
 
+/* What was of @rid is of @new_rid, whose tables are to be looked at; nothing may be of that yet. */
+void vtd_bindings_renumber(struct vtd_bindings *bindings, uint16_t rid, uint16_t new_rid);
+
 /* Adds PASID @pasid of the device at slot @device, blocked and settled; NULL when all are taken. */
 struct vtd_binding *vtd_bindings_add_pasid(struct vtd_bindings *bindings, size_t device,
                                            uint32_t pasid);

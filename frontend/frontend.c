@@ -386,6 +386,24 @@ int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid)
         return r;
 }
 
+int vtd_frontend_renumber(struct vtd_frontend *frontend, uint16_t rid, uint16_t new_rid)
+{
+        struct vtd_bindings *bindings = &frontend->engine.bindings;
+
+        if (!vtd_bindings_peek(bindings, rid, VTD_NO_PASID))
+                return -ENODEV;
+        if (rid == new_rid)
+                return 0;
+        if (vtd_bindings_peek(bindings, new_rid, VTD_NO_PASID))
+                return vtd_fail(&frontend->log, -EEXIST, "requester id %#x is taken", new_rid);
+        if (frontend->engine.outstanding)
+                return VTD_FRONTEND_BUSY;
+        frontend->engine.walking = NULL;
+        frontend->engine.searching = NULL;
+        vtd_bindings_renumber(bindings, rid, new_rid);
+        return 0;
+}
+
 int vtd_frontend_map(struct vtd_frontend *frontend, uint64_t gpa, uint64_t size, int fd,
                      uint64_t offset, uint64_t *mapping)
 {

@@ -226,6 +226,14 @@ int vtd_frontend_plug(struct vtd_frontend *frontend, const char *name, uint16_t 
 int vtd_frontend_unplug(struct vtd_frontend *frontend, uint16_t rid);
 
 /*
+ * The guest has numbered its buses anew: the function plugged as @rid has requester id @new_rid from
+ * here on.  Needs run(), which binds it as the guest's tables say for that one; until then it stays
+ * bound as it was.
+ * Returns 0; VTD_FRONTEND_BUSY; -ENODEV; -EEXIST when @new_rid is another function's.
+ */
+int vtd_frontend_renumber(struct vtd_frontend *frontend, uint16_t rid, uint16_t new_rid);
+
+/*
  * Lets devices reach guest RAM: @size bytes of the memfd @fd from @offset, at guest-physical @gpa
  * (all multiples of 4096).  The memfd must be sealed with F_SEAL_SHRINK and open for reading and
  * writing.  Possible only after the first plug.  @fd stays the caller's and may be closed.
