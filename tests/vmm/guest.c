@@ -43,6 +43,14 @@
 #define EDU_START       1u
 #define EDU_TO_MEMORY   2u
 
+/*
+ * How long to wait, in ns, between two looks at a DMA: some devices take microseconds, others 100 ms,
+ * and each look is a request.
+ */
+#define DMA_PAUSE_MIN 50000
+#define DMA_PAUSE_MAX 3200000
+#define DMA_TRIES_MAX 500 /* more than a second */
+
 static void store(struct guest *guest, uint64_t gpa, uint64_t value)
 {
         uint64_t *word = (uint64_t *)(void *)(vmm_memory(guest->vmm) + gpa);
@@ -279,10 +287,10 @@ int guest_dma_start(struct guest *guest, uint16_t rid, uint64_t iova, size_t siz
 
 int guest_dma_finish(struct guest *guest, uint16_t rid)
 {
-        const struct timespec pause = {.tv_nsec = 50000};
+        struct timespec pause = {.tv_nsec = DMA_PAUSE_MIN};
         uint64_t value = EDU_START;
 
-        for (unsigned tries = 0; tries < 20000; tries++) {
+        for (unsigned tries = 0; tries < DMA_TRIES_MAX; tries++) {
                 int result = vmm_device_read(guest->vmm, rid, EDU_COMMAND, 8, &value);
 
                 if (result != 0)
@@ -290,6 +298,8 @@ int guest_dma_finish(struct guest *guest, uint16_t rid)
                 if (!(value & EDU_START))
                         return 0;
                 (void)nanosleep(&pause, NULL);
+                if (pause.tv_nsec < DMA_PAUSE_MAX)
+                        pause.tv_nsec *= 2;
         }
         guest->failed = true;
         return -1;

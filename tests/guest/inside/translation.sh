@@ -61,7 +61,7 @@ step_passthrough() {
 
 # A unit without second-stage tables and a driver without scalable mode.
 step_declined() {
-        point 'the driver declines' in_log 'No supported address widths. Not attempting DMA translation.'
+        point 'the driver declines' in_log 'DMAR: Cannot get a valid agaw for iommu'
         equal 'no unit is in use' "$(find /sys/class/iommu -name 'dmar*')" ''
         for f in $(functions); do
                 point "$f is in no IOMMU group" [ ! -e "$devices/$f/iommu_group" ]
@@ -102,6 +102,7 @@ step_interrupts() {
         for f in $(functions); do
                 count=$(awk -v "f=PCI-MSIX?-$f" \
                         '$0 ~ f { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { print n + 0 }' /proc/interrupts)
+                [ "$count" -gt 0 ] || sed 's/^/# /' /proc/interrupts
                 point "$f raised message-signalled interrupts" [ "$count" -gt 0 ]
         done
 }
