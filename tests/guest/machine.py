@@ -53,6 +53,10 @@ class Descriptors(threading.Thread):
             self.looks += 1
             time.sleep(0.1)
 
+    def processor_ns(self):
+        """Processor time that it has used so far: a clock that every process has."""
+        return time.clock_gettime_ns((~self.pid << 3) | 2)
+
     def forbidden(self):
         """Those that no VMM may hold."""
         return sorted(f for f in self.seen if f.startswith(FORBIDDEN))

@@ -112,6 +112,6 @@ step_clean_log() {
         dmesg >/tmp/log
         bad='DMAR: \[|DMAR: DRHD: handling fault|fault reason|DMAR:.*(rror|imeout|timed out|failed)|DMAR-IR:.*(rror|ail)'
         bad="$bad|WARNING:|BUG:|Oops|Call Trace|I/O error|NETDEV WATCHDOG|nvme.*(timeout|abort|reset)|nobody cared"
-        grep -E "$bad" /tmp/log | sed 's/^/# /' | head -n 20
+        grep -A 30 -E "$bad" /tmp/log | sed 's/^/# /' | head -n 80
         point 'the kernel log has no fault and no warning' not grep -qE "$bad" /tmp/log
 }
