@@ -6,6 +6,7 @@
 #include "broker/worker/clock.h"
 #include "broker/worker/devices.h"
 #include "broker/worker/tables.h"
+#include "policy/judge.h"
 
 int vtd_attach_host(struct vtd_vm *vm, uint32_t device, uint32_t pasid, uint32_t hwpt)
 {
@@ -275,17 +276,19 @@ static int attach_blocked(struct vtd_vm *vm, struct vtd_call *call, size_t devic
 static int judge(struct vtd_vm *vm, struct vtd_call *call, size_t device)
 {
         const struct vtd_attach_request *request = &call->request->attach;
-        const struct vtd_policy_limit *limit = &vm->policy->limits[VTD_POLICY_PASIDS];
-        uint32_t granted = vm->policy->modes | 1u << (VTD_ATTACH_BLOCKED - 1);
         uint64_t pasids = UINT64_C(1) << vm->devices[device].pasid_bits;
+        struct vtd_policy_verdict verdict;
 
-        if (!(granted & 1u << (request->mode - 1)))
-                return vtd_call_refuse(call, VTD_REASON_MODE_NOT_GRANTED, request->mode, granted,
-                                       vm->policy->modes_line);
+        verdict = vtd_policy_judge_mode(vm->policy, 1u << (request->mode - 1));
+        if (!verdict.granted)
+                return vtd_call_refuse(call, VTD_REASON_MODE_NOT_GRANTED, request->mode,
+                                       verdict.allowed, verdict.line);
         if (request->pasid == VTD_NO_PASID)
                 return 0;
-        if (limit->value == 0)
-                return vtd_call_refuse(call, VTD_REASON_PASID_LIMIT, 1, 0, limit->line);
+        verdict = vtd_policy_judge_limit(vm->policy, VTD_POLICY_PASIDS, 0, 1);
+        if (!verdict.granted)
+                return vtd_call_refuse(call, VTD_REASON_PASID_LIMIT, verdict.asked, verdict.allowed,
+                                       verdict.line);
         if (request->pasid >= pasids)
                 return vtd_call_refuse(call, VTD_REASON_PASID_RANGE, request->pasid, pasids, 0);
         return 0;

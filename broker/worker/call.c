@@ -3,6 +3,7 @@
 #include "broker/worker/call.h"
 
 #include "broker/worker/clock.h"
+#include "policy/judge.h"
 
 int vtd_call_refuse(struct vtd_call *call, enum vtd_reason reason, uint64_t asked, uint64_t allowed,
                     uint32_t line)
@@ -36,13 +37,11 @@ void vtd_call_slow_down(struct vtd_vm *vm, struct vtd_call *call)
 int vtd_call_charge(struct vtd_vm *vm, struct vtd_call *call, enum vtd_policy_limit_index account,
                     uint64_t amount, enum vtd_reason reason)
 {
-        uint64_t used, total;
+        struct vtd_policy_verdict verdict;
 
         if (vtd_quota_charge(&vm->quota, account, amount) == 0)
                 return 0;
-        used = vtd_quota_used(&vm->quota, account);
-        if (__builtin_add_overflow(used, amount, &total))
-                total = UINT64_MAX;
-        return vtd_call_refuse(call, reason, total, vm->policy->limits[account].value,
-                               vm->policy->limits[account].line);
+        verdict = vtd_policy_judge_limit(vm->policy, account, vtd_quota_used(&vm->quota, account),
+                                         amount);
+        return vtd_call_refuse(call, reason, verdict.asked, verdict.allowed, verdict.line);
 }

@@ -10,6 +10,7 @@
 #include "broker/worker/clock.h"
 #include "broker/worker/devices.h"
 #include "broker/worker/interrupts.h"
+#include "policy/judge.h"
 #include "shared/checked.h"
 
 int vtd_get_device_info(struct vtd_vm *vm, struct vtd_call *call)
@@ -48,6 +49,7 @@ static int judge(struct vtd_vm *vm, struct vtd_call *call, bool write, size_t *i
 {
         const struct vtd_config_request *request = &call->request->config;
         const struct vtd_policy_device *rule;
+        struct vtd_policy_verdict verdict;
         uint32_t size;
 
         call->subject = request->device;
@@ -57,8 +59,9 @@ static int judge(struct vtd_vm *vm, struct vtd_call *call, bool write, size_t *i
         if (vtd_devices_find(vm, request->device, index) != 0)
                 return vtd_call_refuse(call, VTD_REASON_DEVICE_HANDLE, request->device, 0, 0);
         rule = &vm->policy->devices[vm->devices[*index].index];
-        if (!((write ? rule->regions_write : rule->regions_read) & VTD_POLICY_REGION_CONFIG))
-                return vtd_call_refuse(call, VTD_REASON_CONFIG_NOT_GRANTED, 0, 0, rule->line);
+        verdict = vtd_policy_judge_config(rule, write);
+        if (!verdict.granted)
+                return vtd_call_refuse(call, VTD_REASON_CONFIG_NOT_GRANTED, 0, 0, verdict.line);
         size = vm->config_spaces[*index].size;
         if (!vtd_range_within(request->offset, request->width, size))
                 return vtd_call_refuse(call, VTD_REASON_REGION_RANGE,

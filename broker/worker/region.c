@@ -3,12 +3,14 @@
 #include "broker/worker/region.h"
 
 #include "broker/worker/devices.h"
+#include "policy/judge.h"
 #include "shared/checked.h"
 
 static int judge(struct vtd_vm *vm, struct vtd_call *call, bool write, uint32_t *device)
 {
         const struct vtd_region_request *request = &call->request->region;
         const struct vtd_policy_device *rule;
+        struct vtd_policy_verdict verdict;
         uint64_t size, end;
         size_t index;
 
@@ -19,10 +21,10 @@ static int judge(struct vtd_vm *vm, struct vtd_call *call, bool write, uint32_t 
         if (vtd_devices_find(vm, request->device, &index) != 0)
                 return vtd_call_refuse(call, VTD_REASON_DEVICE_HANDLE, request->device, 0, 0);
         rule = &vm->policy->devices[vm->devices[index].index];
-        if (request->region >= VTD_REGIONS ||
-            !((write ? rule->regions_write : rule->regions_read) & 1u << request->region))
-                return vtd_call_refuse(call, VTD_REASON_REGION_NOT_GRANTED, request->region, 0,
-                                       rule->line);
+        verdict = vtd_policy_judge_region(rule, request->region, write);
+        if (!verdict.granted)
+                return vtd_call_refuse(call, VTD_REASON_REGION_NOT_GRANTED, verdict.asked, 0,
+                                       verdict.line);
         size = vm->devices[index].info.region_size[request->region];
         if (!vtd_range_within(request->offset, request->width, size)) {
                 if (!vtd_add_u64(request->offset, request->width, &end))

@@ -10,6 +10,7 @@
 
 #include "broker/worker/capability.h"
 #include "broker/worker/memory.h"
+#include "policy/judge.h"
 #include "shared/checked.h"
 
 static struct vtd_second_stage *
@@ -77,15 +78,16 @@ void vtd_tables_leave_second_stage(struct vtd_vm *vm, struct vtd_device *device)
 static int judge_by_policy(struct vtd_vm *vm, struct vtd_call *call,
                            const struct vtd_host_first_stage *config)
 {
-        const struct vtd_policy_limit *width = &vm->policy->limits[VTD_POLICY_ADDRESS_WIDTH];
+        struct vtd_policy_verdict verdict;
 
-        if ((config->flags & ~vm->policy->first_stage_flags) != 0)
-                return vtd_call_refuse(call, VTD_REASON_FLAGS_NOT_GRANTED, config->flags,
-                                       vm->policy->first_stage_flags,
-                                       vm->policy->first_stage_flags_line);
-        if (config->address_width > width->value)
-                return vtd_call_refuse(call, VTD_REASON_WIDTH_NOT_GRANTED, config->address_width,
-                                       width->value, width->line);
+        verdict = vtd_policy_judge_flags(vm->policy, config->flags);
+        if (!verdict.granted)
+                return vtd_call_refuse(call, VTD_REASON_FLAGS_NOT_GRANTED, verdict.asked,
+                                       verdict.allowed, verdict.line);
+        verdict = vtd_policy_judge_width(vm->policy, config->address_width);
+        if (!verdict.granted)
+                return vtd_call_refuse(call, VTD_REASON_WIDTH_NOT_GRANTED, verdict.asked,
+                                       verdict.allowed, verdict.line);
         return 0;
 }
 

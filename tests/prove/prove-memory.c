@@ -14,6 +14,7 @@
 #include "broker/worker/handles.c"
 #include "broker/worker/memory.c"
 #include "broker/worker/quota.c"
+#include "policy/judge.c"
 
 #define MAPPINGS 2u
 #define RESERVED 2u
