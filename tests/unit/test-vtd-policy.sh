@@ -68,7 +68,7 @@ expect 1 check "$directory/absent/absent"
 (cd "$directory" && "$tool" check typical.policy >/dev/null) || fail "name without a directory"
 
 expect 0 --help
-for word in check show FILE:LINE:COLUMN "Exit status" FORMAT.md; do
+for word in check show --json diff explain FILE:LINE:COLUMN "Exit status" FORMAT.md; do
         grep -q -- "$word" "$directory/out" || fail "--help lacks $word"
 done
 # The policy that --help shows is one.
@@ -86,4 +86,7 @@ if [ -w /dev/full ]; then
         got=0
         "$tool" show "$directory/typical.policy" >/dev/full 2>/dev/null || got=$?
         [ "$got" -eq 1 ] || fail "a full disk was not noticed"
+        got=0
+        "$tool" diff "$directory/typical.policy" "$directory/typical.policy" >/dev/full 2>/dev/null || got=$?
+        [ "$got" -eq 3 ] || fail "a full disk was not noticed"
 fi
