@@ -102,10 +102,11 @@ chmod 755 sockets
 
 # A second instance, then what a killed one left behind.
 started() {
+        rm -f log # of an earlier one, which was ready
         "$brokerd" "$@" 2>log &
         pid=$!
         tries=0
-        until grep -q ready log; do
+        until grep -qs ready log; do
                 tries=$((tries + 1))
                 [ "$tries" -lt 100 ] || { cat log >&2; fail "$*: not ready"; }
                 sleep 0.1
