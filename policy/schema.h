@@ -15,7 +15,8 @@
 
 #define VTD_SCHEMA_ROWS     29u
 #define VTD_SCHEMA_BARS     6u    /* of a PCI function */
-#define VTD_SCHEMA_LINE_MIN 2u    /* line 1 is "format = 1" */
+#define VTD_SCHEMA_FORMAT   1u    /* of the first line, "format = 1" */
+#define VTD_SCHEMA_LINE_MIN 2u    /* line 1 is the format */
 #define VTD_SCHEMA_LINE_MAX 4096u /* lines of a file */
 #define VTD_SCHEMA_FILE_MAX 65536u
 

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "broker/brokerd/capabilities.h"
 #include "broker/brokerd/daemon.h"
 #include "broker/sandbox/landlock.h"
 #include "broker/brokerd/uids.h"
@@ -37,6 +38,7 @@ struct options {
         gint audit_fd;
         gint landlock_abi_min;
         gboolean version;
+        gboolean capabilities;
 };
 
 static void clear_options(struct options *options)
@@ -161,6 +163,11 @@ static int parse_landlock(gint asked, struct vtd_daemon_config *config, struct v
         return 0;
 }
 
+static const char *worker_directory(const struct options *options)
+{
+        return options->worker_directory ? options->worker_directory : VTD_WORKER_DIRECTORY;
+}
+
 static int parse_directories(const struct options *options, struct vtd_daemon_config *config,
                              struct vtd_log *log)
 {
@@ -171,8 +178,7 @@ static int parse_directories(const struct options *options, struct vtd_daemon_co
                                 "--sockets is missing: an existing directory for the sockets");
         config->policies = options->policies;
         config->sockets = options->sockets;
-        config->worker_directory =
-                options->worker_directory ? options->worker_directory : VTD_WORKER_DIRECTORY;
+        config->worker_directory = worker_directory(options);
         config->worker_cgroup = options->worker_cgroup;
         return 0;
 }
@@ -202,6 +208,8 @@ static int read_command_line(struct options *options, int *argc, char ***argv, s
                 {"landlock-abi-min", 0, 0, G_OPTION_ARG_INT, &options->landlock_abi_min,
                  "Lowest Landlock ABI to accept; can only be raised (6 linux, 1 simulated)", "N"},
                 {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
+                {"print-capabilities", 0, 0, G_OPTION_ARG_NONE, &options->capabilities,
+                 "Print what this program can do, as JSON", NULL},
                 {0},
         };
         GOptionContext *context = g_option_context_new(NULL);
@@ -254,6 +262,18 @@ static void log_without_waiting(void *opaque, enum vtd_log_level level, const ch
                 vtd_log_to_stderr(opaque, level, line);
 }
 
+/* The version, or what this program can do. */
+static int print(const struct options *options, struct vtd_log *log)
+{
+        if (options->version)
+                (void)printf("vtd-brokerd %s\n", VTD_VERSION);
+        else
+                vtd_capabilities_print(stdout, VTD_VERSION, worker_directory(options));
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return EXIT_OK;
+        return vtd_fail(log, EXIT_START, "cannot write the output: %s", strerror(errno));
+}
+
 static int run(const struct vtd_daemon_config *config, struct vtd_log *log)
 {
         struct vtd_daemon *daemon;
@@ -285,10 +305,8 @@ int main(int argc, char **argv)
                 return EXIT_START;
         if (read_command_line(&options, &argc, &argv, &log) != EXIT_OK)
                 return EXIT_USAGE;
-        if (options.version) {
-                (void)printf("vtd-brokerd %s\n", VTD_VERSION);
-                return EXIT_OK;
-        }
+        if (options.version || options.capabilities)
+                return print(&options, &log);
         if (parse_host(options.host, &config, &log) < 0 ||
             parse_directories(&options, &config, &log) < 0 ||
             parse_audit(&options, &config, &log) < 0 ||

@@ -84,6 +84,11 @@ static int open_cgroup(struct vtd_spawn *spawn, const char *path, struct vtd_log
         return 0;
 }
 
+const char *vtd_spawn_program(enum vtd_host_kind host)
+{
+        return host == VTD_HOST_LINUX ? "vtd-broker-worker" : "vtd-broker-worker-sim";
+}
+
 int vtd_spawn_init(struct vtd_spawn *spawn, enum vtd_host_kind host, const char *directory,
                    const char *cgroup, bool rootless, struct vtd_log *log)
 {
@@ -91,7 +96,7 @@ int vtd_spawn_init(struct vtd_spawn *spawn, enum vtd_host_kind host, const char 
 
         *spawn = (struct vtd_spawn){
                 .program = -1,
-                .name = host == VTD_HOST_LINUX ? "vtd-broker-worker" : "vtd-broker-worker-sim",
+                .name = vtd_spawn_program(host),
                 .null = -1,
                 .cgroup = -1,
                 .rootless = rootless,

@@ -27,6 +27,9 @@ struct vtd_spawn_descriptors {
         int iommu; /* -1 for the simulated host */
 };
 
+/* The file name of the worker program for @host.  Static storage. */
+const char *vtd_spawn_program(enum vtd_host_kind host);
+
 /*
  * Opens what every start needs: the program for @host in @directory, and the cgroup directory
  * @cgroup unless NULL.  Returns 0 or a negative errno (reported); deinit is due in both cases.

@@ -140,7 +140,8 @@ static void print_section(const struct vtd_input *input, enum vtd_schema_section
 
 static void show_json(const struct vtd_input *input)
 {
-        printf("{\n  \"file\": \"%s\",\n  \"format\": 1,\n  \"tenant\": {", input->policy.file);
+        printf("{\n  \"file\": \"%s\",\n  \"format\": %u,\n  \"tenant\": {", input->policy.file,
+               VTD_SCHEMA_FORMAT);
         print_section(input, VTD_SCHEMA_TENANT, NULL, input->lines.rows, false);
         printf("\n  },\n  \"vm\": {");
         print_section(input, VTD_SCHEMA_VM, NULL, input->lines.rows, false);
