@@ -50,7 +50,7 @@ def follow(vmm, scenario, arguments):
             process.kill()
             process.wait()
             return steps
-        print(f"{'ok' if good else 'NOT ok'}: {text(title)}: {text(guest)}: {text(saw)}".replace("\n", "; "))
+        print(f"{'as stated' if good else 'NOT as stated'}: {text(title)}: {text(guest)}: {text(saw)}".replace("\n", "; "))
         steps += good
         reports.send(b"g")
 
