@@ -156,7 +156,10 @@ static void exec_brokerd(const struct broker_run *run, const struct broker_run_c
         const char *argv[20];
         size_t n = 0;
 
-        (void)snprintf(program, sizeof(program), "%s/broker/vtd-brokerd", config->build);
+        if (config->brokerd)
+                (void)snprintf(program, sizeof(program), "%s", config->brokerd);
+        else
+                (void)snprintf(program, sizeof(program), "%s/broker/vtd-brokerd", config->build);
         (void)snprintf(workers, sizeof(workers), "--worker-dir=%s%s",
                        config->worker_dir ? config->worker_dir : config->build,
                        config->worker_dir ? "" : "/broker");
@@ -168,7 +171,8 @@ static void exec_brokerd(const struct broker_run *run, const struct broker_run_c
         argv[n++] = config->host;
         argv[n++] = policies;
         argv[n++] = sockets;
-        argv[n++] = workers;
+        if (config->worker_dir || !config->brokerd)
+                argv[n++] = workers;
         argv[n++] = "--audit-level";
         argv[n++] = config->audit_level;
         argv[n++] = "--audit-fd";

@@ -46,6 +46,7 @@ static const struct table_column columns[] = {
 struct story_run {
         struct broker_run broker;
         struct broker_run_config config;
+        const char *vmm; /* NULL: the one below build */
         bool table;
         bool failed;
         unsigned step;
@@ -376,7 +377,10 @@ static pid_t start_vmm(struct story_run *run, const char *scenario, int *report_
 
         if (strcmp(scenario, "story") != 0)
                 argv[4] = NULL;
-        (void)snprintf(program, sizeof(program), "%s/tests/vmm/vtd-vmm", run->config.build);
+        if (run->vmm)
+                (void)snprintf(program, sizeof(program), "%s", run->vmm);
+        else
+                (void)snprintf(program, sizeof(program), "%s/tests/vmm/vtd-vmm", run->config.build);
         broker_run_socket_path(&run->broker, TENANT, socket_path, sizeof(socket_path));
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return -1;
@@ -539,7 +543,7 @@ static int usage(FILE *out)
         (void)fprintf(
                 out,
                 "usage: vtd-story --build DIR [--host simulated|linux] [--device A --device B]\n"
-                "                 [--table]\n"
+                "                 [--brokerd FILE] [--vmm FILE] [--table]\n"
                 "\n"
                 "Runs the main job of vtd-broker from end to end and judges every step of it.\n"
                 "\n"
@@ -547,6 +551,11 @@ static int usage(FILE *out)
                 "  --host KIND    simulated (default), or linux: the kernel's /dev/iommu\n"
                 "  --device ADDR  with linux: PCI address of an edu device bound to vfio-pci, "
                 "twice\n"
+                "  --brokerd FILE a vtd-brokerd that is installed, with its workers, instead of "
+                "the "
+                "build's\n"
+                "  --vmm FILE     a vtd-vmm that was built with an installed library; both by "
+                "absolute path\n"
                 "  --table        tell the story as a table; otherwise as test results\n"
                 "\n"
                 "Exit status: 0 every step came out as stated, 1 one did not, 2 usage.\n");
@@ -557,7 +566,8 @@ static int parse_options(struct story_run *run, int argc, char **argv)
 {
         static const struct option options[] = {
                 {"build", required_argument, NULL, 'b'},  {"host", required_argument, NULL, 'h'},
-                {"device", required_argument, NULL, 'd'}, {"table", no_argument, NULL, 't'},
+                {"device", required_argument, NULL, 'd'}, {"brokerd", required_argument, NULL, 'B'},
+                {"vmm", required_argument, NULL, 'v'},    {"table", no_argument, NULL, 't'},
                 {"help", no_argument, NULL, '?'},         {0},
         };
         size_t devices = 0;
@@ -569,6 +579,10 @@ static int parse_options(struct story_run *run, int argc, char **argv)
                         run->config.build = optarg;
                 else if (option == 'h')
                         run->config.host = optarg;
+                else if (option == 'B')
+                        run->config.brokerd = optarg;
+                else if (option == 'v')
+                        run->vmm = optarg;
                 else if (option == 't')
                         run->table = true;
                 else if (option == 'd' && devices < 2)
