@@ -7,23 +7,15 @@
 #include "broker/brokerd/audit_log.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "broker/brokerd/audit_names.h"
-#include "shared/error.h"
 
 /* Longest line: all fields of a host call take about 400 characters, escaped text as many again. */
 #define LINE_SIZE 1536u
-
-/* A pipe that is writable takes this much without blocking (PIPE_BUF). */
-#define WRITE_SIZE 4096u
 
 /* Per VM and second, each: refusals and events are few unless a VMM provokes them. */
 #define IMPORTANT_RATE  100u
@@ -118,6 +110,12 @@ static void begin(struct line *line, const struct vtd_audit_source *source, cons
         append_text(line, "kind", kind);
 }
 
+static void lose(struct vtd_audit_log *log, struct vtd_audit_source *source, uint64_t lines)
+{
+        source->lost += lines;
+        log->lost += lines;
+}
+
 /* Adds the count of lost lines, closes the object and queues it, or counts it as lost itself. */
 static void finish(struct vtd_audit_log *log, struct vtd_audit_source *source, struct line *line)
 {
@@ -127,23 +125,24 @@ static void finish(struct vtd_audit_log *log, struct vtd_audit_source *source, s
         if (line->used > sizeof(log->buffer) - log->used)
                 vtd_audit_log_flush(log);
         if (line->used > sizeof(log->buffer) - log->used) {
-                source->lost++;
+                lose(log, source, 1);
                 return;
         }
         source->lost = 0;
+        log->lines++;
         memcpy(log->buffer + log->used, line->text, line->used);
         log->used += line->used;
         vtd_audit_log_flush(log);
 }
 
-void vtd_audit_log_init(struct vtd_audit_log *log, int fd, struct vtd_log *report)
+void vtd_audit_log_init(struct vtd_audit_log *log, struct vtd_audit_sink *sink,
+                        struct vtd_log *report)
 {
-        struct stat status;
-
-        log->fd = fd;
+        log->sink = sink;
         log->report = report;
         log->is_lost = false;
-        log->is_socket = fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+        log->trouble = 0;
+        log->lines = log->lost = 0;
         log->used = 0;
 }
 
@@ -230,9 +229,9 @@ void vtd_audit_log_record(struct vtd_audit_log *log, struct vtd_audit_source *so
                                                                       : &source->ordinary;
         struct line line;
 
-        source->lost += record->lost;
+        lose(log, source, record->lost);
         if (!vtd_bucket_take(bucket, now_ms())) {
-                source->lost++;
+                lose(log, source, 1);
                 return;
         }
         switch ((enum vtd_audit_kind)record->kind) {
@@ -259,7 +258,7 @@ void vtd_audit_log_event(struct vtd_audit_log *log, struct vtd_audit_source *sou
         struct line line;
 
         if (!vtd_bucket_take(&source->events, now_ms()) && !event->ending) {
-                source->lost++;
+                lose(log, source, 1);
                 return;
         }
         begin(&line, source, "event");
@@ -276,62 +275,58 @@ void vtd_audit_log_event(struct vtd_audit_log *log, struct vtd_audit_source *sou
         finish(log, source, &line);
 }
 
-/*
- * As much of the buffer as one write takes.  It ends with a line, because others write to the same
- * descriptor too; only a socket may have cut the first one.
- */
-static size_t size_of_write(const struct vtd_audit_log *log)
+/* The reader is gone for good: what waits has nowhere to go. */
+static void drop_all(struct vtd_audit_log *log)
 {
-        const char *end;
-
-        if (log->used <= WRITE_SIZE)
-                return log->used;
-        end = memrchr(log->buffer, '\n', WRITE_SIZE);
-        return end ? (size_t)(end - log->buffer) + 1 : WRITE_SIZE;
+        log->used = 0;
+        if (!log->is_lost)
+                vtd_log(log->report, VTD_LOG_ERROR,
+                        "audit: nobody reads the lines any more, they are lost");
+        log->is_lost = true;
 }
 
-/*
- * Writes without waiting; 0 when the descriptor takes nothing now (a full disk may have room
- * later), -1 when it never will.
- */
-static ssize_t write_some(const struct vtd_audit_log *log)
+/* Says once that lines cannot be written, and once that they can. */
+static void report_trouble(struct vtd_audit_log *log, int error)
 {
-        struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
-        size_t size = size_of_write(log);
-        ssize_t written;
-
-        if (log->is_socket) {
-                written = send(log->fd, log->buffer, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        } else {
-                /* O_NONBLOCK would change the descriptor for everybody who shares it. */
-                if (poll(&poll_fd, 1, 0) < 0 || (poll_fd.revents & (POLLERR | POLLNVAL)))
-                        return -1;
-                if (!(poll_fd.revents & POLLOUT))
-                        return 0;
-                written = write(log->fd, log->buffer, size);
-        }
-        if (written < 0)
-                return errno == EPIPE || errno == ECONNRESET || errno == EBADF ? -1 : 0;
-        return written;
+        if (error == log->trouble)
+                return;
+        log->trouble = error;
+        if (error != 0)
+                vtd_log(log->report, VTD_LOG_ERROR,
+                        "audit: %s: lines wait, %u bytes of them; more are lost, and counted",
+                        strerror(-error), VTD_AUDIT_BUFFER_SIZE);
+        else
+                vtd_log(log->report, VTD_LOG_INFO, "audit: lines are written again");
 }
 
 void vtd_audit_log_flush(struct vtd_audit_log *log)
 {
         while (log->used > 0) {
-                ssize_t written = write_some(log);
+                size_t taken;
+                int error, r;
 
-                if (written == 0)
-                        return;
-                if (written < 0) {
-                        /* The reader is gone for good: what waits has nowhere to go. */
-                        log->used = 0;
-                        if (!log->is_lost)
-                                vtd_log(log->report, VTD_LOG_ERROR,
-                                        "audit: nobody reads the lines any more, they are lost");
-                        log->is_lost = true;
+                r = vtd_audit_sink_write(log->sink, log->buffer, log->used, &taken, &error);
+                if (r == VTD_AUDIT_SINK_E_GONE) {
+                        drop_all(log);
                         return;
                 }
-                log->used -= (size_t)written;
-                memmove(log->buffer, log->buffer + written, log->used);
+                if (r != 0) {
+                        if (error != 0)
+                                report_trouble(log, error);
+                        return;
+                }
+                report_trouble(log, 0);
+                log->used -= taken;
+                memmove(log->buffer, log->buffer + taken, log->used);
         }
+}
+
+int vtd_audit_log_reopen(struct vtd_audit_log *log)
+{
+        int result;
+
+        vtd_audit_log_flush(log); /* to the old file, if that takes it */
+        result = vtd_audit_sink_reopen(log->sink, log->report);
+        vtd_audit_log_flush(log);
+        return result;
 }

@@ -181,11 +181,16 @@ static void stop(struct vtd_daemon *daemon)
 
 static gboolean on_signal(gint fd, GIOCondition condition, gpointer opaque)
 {
+        struct vtd_daemon *daemon = opaque;
         struct signalfd_siginfo info;
 
         (void)condition;
-        if (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-                stop(opaque);
+        if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+                return G_SOURCE_CONTINUE;
+        if (info.ssi_signo == SIGUSR1)
+                (void)vtd_audit_log_reopen(daemon->audit); /* reported; the old file goes on */
+        else
+                stop(daemon);
         return G_SOURCE_CONTINUE;
 }
 
@@ -198,6 +203,7 @@ static int watch_signals(struct vtd_daemon *daemon)
         (void)sigemptyset(&set);
         (void)sigaddset(&set, SIGTERM);
         (void)sigaddset(&set, SIGINT);
+        (void)sigaddset(&set, SIGUSR1);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
                 result = vtd_errno();
                 return vtd_fail(daemon->log, result, "signals: %s", strerror(-result));
@@ -316,7 +322,7 @@ static void init_workers(struct vtd_daemon *daemon)
 
         daemon->devices = vtd_device_files_new(config->host, "/sys", "/dev");
         daemon->audit = g_new0(struct vtd_audit_log, 1);
-        vtd_audit_log_init(daemon->audit, config->audit_fd, daemon->log);
+        vtd_audit_log_init(daemon->audit, config->audit, daemon->log);
         if (config->rootless)
                 vtd_uids_init_rootless(&daemon->uids, geteuid());
         else

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/brokerd/audit_sink.h"
 #include "broker/control/control.h"
 #include "shared/log.h"
 
@@ -21,8 +22,8 @@ struct vtd_daemon_config {
         const char *policies;
         const char *sockets;
         const char *worker_directory;
-        const char *worker_cgroup; /* NULL: workers stay in vtd-brokerd's cgroup */
-        int audit_fd;              /* borrowed */
+        const char *worker_cgroup;    /* NULL: workers stay in vtd-brokerd's cgroup */
+        struct vtd_audit_sink *audit; /* borrowed */
         bool rootless;
         uint32_t uid_first; /* unused when rootless */
         uint32_t uid_last;
@@ -38,7 +39,10 @@ int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *conf
 /* Ends every worker, removes the sockets.  NULL is allowed; returns NULL. */
 struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon);
 
-/* Says that it is ready, and serves until SIGTERM or SIGINT has been obeyed.  Returns 0. */
+/*
+ * Says that it is ready, and serves until SIGTERM or SIGINT has been obeyed; SIGUSR1 goes on in a new
+ * audit file.  Returns 0.
+ */
 int vtd_daemon_run(struct vtd_daemon *daemon);
 
 #endif

@@ -35,7 +35,9 @@ struct options {
         char *worker_uids;
         char *worker_directory;
         char *worker_cgroup;
+        char *audit_file;
         gint audit_fd;
+        gboolean audit_journal;
         gint landlock_abi_min;
         gboolean version;
         gboolean capabilities;
@@ -47,6 +49,7 @@ static void clear_options(struct options *options)
         g_free(options->policies);
         g_free(options->sockets);
         g_free(options->audit_level);
+        g_free(options->audit_file);
         g_free(options->worker_uids);
         g_free(options->worker_directory);
         g_free(options->worker_cgroup);
@@ -74,10 +77,14 @@ static const char description[] =
         "life of every worker.  requests: also every request.  host-calls: also every call to the\n"
         "host's IOMMU.\n"
         "A refusal by policy names the file and line of the rule that decided.\n"
+        "Lines that cannot be written (a slow reader, a full disk) wait in 256 KiB of memory; "
+        "more\n"
+        "are lost, and counted in the next line that is written.\n"
         "\n"
         "Signals: SIGTERM and SIGINT end every VM in order (devices blocked before memory is\n"
         "unmapped) for up to 5 seconds; a second one kills the workers at once.  Last closes that\n"
         "take longer than 5 more seconds are left to finish by themselves.\n"
+        "SIGUSR1 opens the file of --audit-file anew, after it has been renamed.\n"
         "\n"
         "Without root only the simulated host is served: one user for all workers, in user\n"
         "namespaces, without limits on locked memory.\n"
@@ -104,7 +111,6 @@ static int parse_audit(const struct options *options, struct vtd_daemon_config *
                        struct vtd_log *log)
 {
         const char *level = options->audit_level ? options->audit_level : "refusals";
-        int flags = fcntl(options->audit_fd, F_GETFL);
 
         if (strcmp(level, "refusals") == 0)
                 config->audit_level = VTD_AUDIT_REFUSALS;
@@ -115,13 +121,39 @@ static int parse_audit(const struct options *options, struct vtd_daemon_config *
         else
                 return vtd_fail(log, -EINVAL, "--audit-level %s: refusals, requests or host-calls",
                                 level);
-        if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
-                return vtd_fail(log, -EBADF, "--audit-fd %d: not open for writing",
-                                options->audit_fd);
-        if (options->audit_fd > STDERR_FILENO && fcntl(options->audit_fd, F_SETFD, FD_CLOEXEC) < 0)
-                return vtd_errno();
-        config->audit_fd = options->audit_fd;
+        if ((options->audit_fd >= 0) + options->audit_journal + (options->audit_file != NULL) > 1)
+                return vtd_fail(
+                        log, -EINVAL,
+                        "--audit-fd, --audit-file and --audit-journal: one of them at most");
         return 0;
+}
+
+static int open_audit_fd(int fd, struct vtd_audit_sink *sink, struct vtd_log *log)
+{
+        int flags = fcntl(fd, F_GETFL);
+
+        if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+                return vtd_fail(log, -EBADF, "--audit-fd %d: not open for writing", fd);
+        if (fd > STDERR_FILENO && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+                return vtd_errno();
+        vtd_audit_sink_init_descriptor(sink, fd);
+        return 0;
+}
+
+/* Where the lines go; EXIT_OK, or the status to end with. */
+static int open_audit(const struct options *options, struct vtd_audit_sink *sink,
+                      struct vtd_log *log)
+{
+        int fd = options->audit_fd >= 0 ? options->audit_fd : STDERR_FILENO;
+
+        if (options->audit_file)
+                return vtd_audit_sink_init_file(sink, options->audit_file, log) < 0 ? EXIT_START
+                                                                                    : EXIT_OK;
+        if (options->audit_journal)
+                return vtd_audit_sink_init_journal(sink, VTD_AUDIT_JOURNAL_SOCKET, log) < 0
+                               ? EXIT_START
+                               : EXIT_OK;
+        return open_audit_fd(fd, sink, log) < 0 ? EXIT_USAGE : EXIT_OK;
 }
 
 static int parse_uids(const char *text, struct vtd_daemon_config *config, struct vtd_log *log)
@@ -199,6 +231,10 @@ static int read_command_line(struct options *options, int *argc, char ***argv, s
                  "FIRST-LAST"},
                 {"audit-fd", 0, 0, G_OPTION_ARG_INT, &options->audit_fd,
                  "Inherited descriptor for audit lines (2: standard error)", "N"},
+                {"audit-file", 0, 0, G_OPTION_ARG_FILENAME, &options->audit_file,
+                 "File that audit lines are appended to; SIGUSR1 opens it anew", "FILE"},
+                {"audit-journal", 0, 0, G_OPTION_ARG_NONE, &options->audit_journal,
+                 "Audit lines become entries of the journal, vtd-broker-audit", NULL},
                 {"audit-level", 0, 0, G_OPTION_ARG_STRING, &options->audit_level,
                  "What is audited (refusals)", "refusals|requests|host-calls"},
                 {"worker-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->worker_directory,
@@ -296,10 +332,12 @@ int main(int argc, char **argv)
         };
         VTD_CLEANUP(clear_options)
         struct options options = {
-                .audit_fd = STDERR_FILENO,
+                .audit_fd = -1,
                 .landlock_abi_min = -1,
         };
-        struct vtd_daemon_config config = {.rootless = geteuid() != 0};
+        VTD_CLEANUP(vtd_audit_sink_deinit) struct vtd_audit_sink audit = {.fd = -1};
+        struct vtd_daemon_config config = {.rootless = geteuid() != 0, .audit = &audit};
+        int status;
 
         if (fill_standard_streams() < 0)
                 return EXIT_START;
@@ -313,5 +351,6 @@ int main(int argc, char **argv)
             parse_uids(options.worker_uids, &config, &log) < 0 ||
             parse_landlock(options.landlock_abi_min, &config, &log) < 0)
                 return EXIT_USAGE;
-        return run(&config, &log);
+        status = open_audit(&options, &audit, &log);
+        return status == EXIT_OK ? run(&config, &log) : status;
 }

@@ -10,6 +10,7 @@ prefix=$1 vmm=$2 host=$3 here=$(dirname "$0")
 etc=$prefix/etc
 [[ $prefix != /usr ]] || etc=/etc
 log=/run/log-of-brokerd
+audit=/var/log/vtd-broker/audit.json
 drop_ins=/run/systemd/system/vtd-brokerd.service.d
 
 fail() {
@@ -44,7 +45,7 @@ grep -q '^vtd-broker:' /etc/group || fail "no group vtd-broker"
 policy >"$etc/vtd-broker/policies/blue.policy"
 chmod 644 "$etc/vtd-broker/policies/blue.policy"
 "$prefix/bin/vtd-policy" check "$etc/vtd-broker/policies/blue.policy" || fail "the policy of the story"
-echo "VTD_BROKERD_OPTIONS=--host $host --audit-level requests" >"$etc/vtd-broker/options"
+echo "VTD_BROKERD_OPTIONS=--host $host --audit-level requests --audit-file $audit" >"$etc/vtd-broker/options"
 # There is no journal here.
 mkdir -p "$drop_ins"
 printf '[Service]\nStandardError=append:%s\n' "$log" >"$drop_ins/log.conf"
@@ -60,9 +61,19 @@ done
 
 python3 "$here/follow-vmm.py" "$vmm" /run/vtd-broker/blue.sock || fail "the story"
 
+[[ $(stat -c %a:%G "$audit") == 640:vtd-broker ]] || fail "the audit file: $(ls -l "$audit")"
+grep -q '"reason":"memory-limit".*"rule":"blue.policy:' "$audit" || fail "no refusal was audited"
+# As logrotate does it.
+mv "$audit" "$audit.1"
+systemctl kill --kill-whom=main --signal=USR1 vtd-brokerd.service
+for ((i = 0; i < 100; i++)); do
+        [[ ! -e $audit ]] || break
+        sleep 0.1
+done
+[[ -e $audit ]] || fail "no new audit file"
+
 systemctl stop vtd-brokerd.service
 [[ $(systemctl show --value -p Result vtd-brokerd.service) == success ]] || fail "its end"
 [[ -z $(ls /run/vtd-broker) ]] || fail "a socket was left behind"
-grep -q '"reason":"memory-limit".*"rule":"blue.policy:' "$log" || fail "no refusal was audited"
 ! grep -Ei 'not permitted|killed|kernels before' "$log" || fail "something was forbidden"
 echo "the service told the story on the $host host"

@@ -30,11 +30,13 @@ static void write_audit(const struct vtd_control_audit *record)
 {
         struct vtd_audit_log *log = malloc(sizeof(*log));
         struct vtd_audit_source source;
+        struct vtd_audit_sink sink;
         unsigned quotes = 0;
 
         FUZZ_REQUIRE(log);
         /* No descriptor: what would be written stays in the buffer. */
-        vtd_audit_log_init(log, -1, NULL);
+        vtd_audit_sink_init_descriptor(&sink, -1);
+        vtd_audit_log_init(log, &sink, NULL);
         vtd_audit_source_init(&source, "blue", "blue.policy", 7);
         log->is_lost = false;
         vtd_audit_log_record(log, &source, record);

@@ -16,6 +16,7 @@
 
 struct reader {
         struct vtd_audit_log log;
+        struct vtd_audit_sink sink;
         struct vtd_audit_source source;
         int write_fd;
         int read_fd;
@@ -31,7 +32,8 @@ static int set_up(void **state)
         assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
         reader->read_fd = fds[0];
         reader->write_fd = fds[1];
-        vtd_audit_log_init(&reader->log, fds[1], NULL);
+        vtd_audit_sink_init_descriptor(&reader->sink, fds[1]);
+        vtd_audit_log_init(&reader->log, &reader->sink, NULL);
         vtd_audit_source_init(&reader->source, "blue", "blue.policy", 3);
         *state = reader;
         return 0;
@@ -326,12 +328,15 @@ static void test_full_disk_loses_nothing_uncounted(void **state)
         size_t written = 9000;
 
         assert_true(full >= 0);
-        vtd_audit_log_init(&reader->log, full, NULL);
+        vtd_audit_sink_init_descriptor(&reader->sink, full);
         for (size_t i = 0; i < written; i++)
                 vtd_audit_log_record(&reader->log, &reader->source, &record);
         assert_true(reader->source.lost > 0);
-        reader->log.fd = reader->write_fd;
+        vtd_audit_sink_init_descriptor(&reader->sink, reader->write_fd);
+        assert_int_equal(reader->log.trouble, -ENOSPC);
         assert_int_equal(drain(reader) + reader->source.lost, written);
+        assert_int_equal(reader->log.trouble, 0);
+        assert_int_equal(reader->log.lines + reader->log.lost, written);
 }
 
 static void count_line(void *opaque, enum vtd_log_level level, const char *line)
@@ -353,7 +358,7 @@ static void test_reader_that_is_gone_is_survived(void **state)
         int pair[2];
 
         reader->read_fd = vtd_close(reader->read_fd);
-        vtd_audit_log_init(&reader->log, reader->write_fd, &report);
+        vtd_audit_log_init(&reader->log, &reader->sink, &report);
         vtd_audit_log_record(&reader->log, &reader->source, &record);
         assert_int_equal(reader->log.used, 0);
         vtd_audit_log_record(&reader->log, &reader->source, &record);
@@ -361,7 +366,8 @@ static void test_reader_that_is_gone_is_survived(void **state)
         /* The same for a socket, as the journal's: no SIGPIPE. */
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         (void)close(pair[0]);
-        vtd_audit_log_init(&reader->log, pair[1], &report);
+        vtd_audit_sink_init_descriptor(&reader->sink, pair[1]);
+        vtd_audit_log_init(&reader->log, &reader->sink, &report);
         vtd_audit_log_record(&reader->log, &reader->source, &record);
         assert_int_equal(reader->log.used, 0);
         assert_int_equal(reports, 2);
