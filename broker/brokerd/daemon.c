@@ -17,6 +17,8 @@
 #include "broker/brokerd/device_files.h"
 #include "broker/sandbox/landlock.h"
 #include "broker/brokerd/listener.h"
+#include "broker/brokerd/metrics.h"
+#include "broker/brokerd/metrics_text.h"
 #include "broker/brokerd/notify.h"
 #include "broker/brokerd/spawn.h"
 #include "broker/brokerd/tenants.h"
@@ -49,7 +51,9 @@ struct vtd_daemon {
         struct vtd_device_files *devices;
         struct vtd_audit_log *audit;
         struct vtd_workers workers;
-        struct door *doors; /* one for each tenant */
+        struct door *doors;          /* one for each tenant */
+        struct vtd_metrics *metrics; /* NULL: not asked for */
+        int64_t started;             /* seconds of the epoch */
         int socket_directory;
         int signals;
         guint signal_source;
@@ -80,6 +84,7 @@ static void audit_refused(struct door *door, const struct vtd_peer *peer)
 {
         const struct vtd_policy *policy = &door->tenant->policy;
 
+        door->tenant->counts.refused++;
         vtd_log(door->daemon->log, VTD_LOG_WARNING, "%s: connection refused: %s", policy->tenant,
                 peer->text);
         vtd_audit_log_event(door->daemon->audit, &door->tenant->source,
@@ -342,6 +347,23 @@ static void init_workers(struct vtd_daemon *daemon)
                                            });
 }
 
+static const char *host_name(const struct vtd_daemon *daemon)
+{
+        return daemon->config.host == VTD_HOST_LINUX ? "linux" : "simulated";
+}
+
+static void format_metrics(GString *text, void *opaque)
+{
+        const struct vtd_daemon *daemon = opaque;
+
+        vtd_metrics_format(text, &(const struct vtd_metrics_view){.version = daemon->config.version,
+                                                                  .host = host_name(daemon),
+                                                                  .started = daemon->started,
+                                                                  .workers = &daemon->workers,
+                                                                  .tenants = &daemon->tenants,
+                                                                  .audit = daemon->audit});
+}
+
 static int start(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
@@ -364,6 +386,9 @@ static int start(struct vtd_daemon *daemon)
         warn_sources(daemon);
         init_workers(daemon);
         result = check_iommu(daemon);
+        if (result == 0 && config->metrics)
+                result = vtd_metrics_new(&daemon->metrics, config->metrics, format_metrics, daemon,
+                                         daemon->log);
         return result < 0 ? result : open_doors(daemon);
 }
 
@@ -375,6 +400,7 @@ int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *conf
 
         daemon->config = *config;
         daemon->log = log;
+        daemon->started = g_get_real_time() / G_USEC_PER_SEC;
         daemon->loop = g_main_loop_new(NULL, FALSE);
         daemon->socket_directory = daemon->signals = -1;
         daemon->spawn = (struct vtd_spawn){.program = -1, .null = -1, .cgroup = -1};
@@ -392,6 +418,7 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
         if (!daemon)
                 return NULL;
         close_doors(daemon);
+        daemon->metrics = vtd_metrics_free(daemon->metrics);
         vtd_workers_deinit(&daemon->workers);
         if (daemon->signal_source != 0)
                 (void)g_source_remove(daemon->signal_source);
@@ -425,9 +452,9 @@ static void say_ready(struct vtd_daemon *daemon)
                                config->uid_last);
         vtd_log(daemon->log, VTD_LOG_INFO,
                 "ready: host %s, %zu tenant%s, %s, Landlock ABI %u (needed %u), audit %s",
-                config->host == VTD_HOST_LINUX ? "linux" : "simulated", daemon->tenants.count,
-                daemon->tenants.count == 1 ? "" : "s", users, daemon->landlock_abi,
-                config->landlock_abi_min, vtd_audit_level_name(config->audit_level));
+                host_name(daemon), daemon->tenants.count, daemon->tenants.count == 1 ? "" : "s",
+                users, daemon->landlock_abi, config->landlock_abi_min,
+                vtd_audit_level_name(config->audit_level));
         (void)vtd_notify("READY=1", daemon->log);
 }
 

@@ -22,6 +22,8 @@ struct vtd_daemon_config {
         const char *policies;
         const char *sockets;
         const char *worker_directory;
+        const char *metrics; /* socket of the numbers; NULL: none */
+        const char *version;
         const char *worker_cgroup;    /* NULL: workers stay in vtd-brokerd's cgroup */
         struct vtd_audit_sink *audit; /* borrowed */
         bool rootless;

@@ -36,6 +36,7 @@ struct options {
         char *worker_directory;
         char *worker_cgroup;
         char *audit_file;
+        char *metrics;
         gint audit_fd;
         gboolean audit_journal;
         gint landlock_abi_min;
@@ -50,6 +51,7 @@ static void clear_options(struct options *options)
         g_free(options->sockets);
         g_free(options->audit_level);
         g_free(options->audit_file);
+        g_free(options->metrics);
         g_free(options->worker_uids);
         g_free(options->worker_directory);
         g_free(options->worker_cgroup);
@@ -211,6 +213,8 @@ static int parse_directories(const struct options *options, struct vtd_daemon_co
         config->policies = options->policies;
         config->sockets = options->sockets;
         config->worker_directory = worker_directory(options);
+        config->metrics = options->metrics;
+        config->version = VTD_VERSION;
         config->worker_cgroup = options->worker_cgroup;
         return 0;
 }
@@ -237,6 +241,8 @@ static int read_command_line(struct options *options, int *argc, char ***argv, s
                  "Audit lines become entries of the journal, vtd-broker-audit", NULL},
                 {"audit-level", 0, 0, G_OPTION_ARG_STRING, &options->audit_level,
                  "What is audited (refusals)", "refusals|requests|host-calls"},
+                {"metrics", 0, 0, G_OPTION_ARG_FILENAME, &options->metrics,
+                 "Socket that answers with numbers for Prometheus (none)", "PATH"},
                 {"worker-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->worker_directory,
                  "Directory of the worker programs (" VTD_WORKER_DIRECTORY ")", "DIR"},
                 {"worker-cgroup", 0, 0, G_OPTION_ARG_FILENAME, &options->worker_cgroup,

@@ -11,8 +11,20 @@
 #include "policy/policy.h"
 #include "shared/log.h"
 
+/* What has happened since the start. */
+struct vtd_tenant_counts {
+        uint64_t refused; /* connections */
+        uint64_t started; /* workers; ended ones are in one of the next three */
+        uint64_t done;
+        uint64_t failed;
+        uint64_t killed; /* by vtd-brokerd */
+        uint64_t devices_opened;
+        uint64_t devices_refused;
+};
+
 struct vtd_tenant {
         struct vtd_policy policy;
+        struct vtd_tenant_counts counts;
         unsigned vms;                   /* workers, until their last descriptor is closed */
         unsigned ending;                /* of these, those without a process any more */
         unsigned greeting;              /* of these, those without an accepted Hello */

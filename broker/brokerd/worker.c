@@ -392,10 +392,13 @@ static void on_open_device(struct vtd_worker *worker, uint32_t index)
         device = &policy->devices[index];
         result = vtd_device_files_open(worker->workers->config.devices, policy, index, worker->vm,
                                        &worker->devices[index], &text, &worker->log);
-        if (result == VTD_CONTROL_DEVICE_OPENED)
+        if (result == VTD_CONTROL_DEVICE_OPENED) {
+                worker->tenant->counts.devices_opened++;
                 audit_event(worker, "device-opened", NULL, device->name);
-        else
+        } else {
+                worker->tenant->counts.devices_refused++;
                 audit_refused_device(worker, device, result, text.text);
+        }
         answer_device(worker, index, result, worker->devices[index]);
         if (!vtd_bucket_take(&worker->opens, now_ms()))
                 pause_listening(worker);
@@ -513,6 +516,7 @@ static void describe_exit(const struct vtd_worker *worker, const siginfo_t *info
 static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
 {
         bool done = info->si_code == CLD_EXITED && info->si_status == VTD_WORKER_EXIT_DONE;
+        struct vtd_tenant_counts *counts = &worker->tenant->counts;
         char text[160];
 
         /* What it said last is still in the channel; nothing of it can be answered. */
@@ -522,6 +526,12 @@ static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
         if (!done)
                 vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
                         tenant_name(worker), worker->vm, (int)worker->pid, text);
+        if (worker->kill_reason)
+                counts->killed++;
+        else if (done)
+                counts->done++;
+        else
+                counts->failed++;
         audit_event(worker, "worker-ended", text, NULL);
         end_greeting(worker);
         clear_source(&worker->control_source);
@@ -706,6 +716,7 @@ int vtd_worker_start(struct vtd_worker *worker, int connection, int peer_pid)
         }
         worker->workers->greeting++;
         worker->tenant->vms++;
+        worker->tenant->counts.started++;
         worker->tenant->greeting++;
         listen_to(worker);
         worker->exit_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->pidfd, G_IO_IN,

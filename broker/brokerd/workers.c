@@ -81,6 +81,7 @@ int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant)
 static void refuse(struct vtd_workers *workers, struct vtd_tenant *tenant, int peer_pid,
                    const char *text, uint32_t line)
 {
+        tenant->counts.refused++;
         vtd_audit_log_event(workers->config.audit, &tenant->source,
                             &(const struct vtd_audit_event_line){
                                     .event = "connection-refused",

@@ -11,6 +11,7 @@ etc=$prefix/etc
 [[ $prefix != /usr ]] || etc=/etc
 log=/run/log-of-brokerd
 audit=/var/log/vtd-broker/audit.json
+metrics=/run/vtd-broker-metrics/socket
 drop_ins=/run/systemd/system/vtd-brokerd.service.d
 
 fail() {
@@ -45,7 +46,7 @@ grep -q '^vtd-broker:' /etc/group || fail "no group vtd-broker"
 policy >"$etc/vtd-broker/policies/blue.policy"
 chmod 644 "$etc/vtd-broker/policies/blue.policy"
 "$prefix/bin/vtd-policy" check "$etc/vtd-broker/policies/blue.policy" || fail "the policy of the story"
-echo "VTD_BROKERD_OPTIONS=--host $host --audit-level requests --audit-file $audit" >"$etc/vtd-broker/options"
+echo "VTD_BROKERD_OPTIONS=--host $host --audit-level requests --audit-file $audit --metrics $metrics" >"$etc/vtd-broker/options"
 # There is no journal here.
 mkdir -p "$drop_ins"
 printf '[Service]\nStandardError=append:%s\n' "$log" >"$drop_ins/log.conf"
@@ -63,6 +64,7 @@ python3 "$here/follow-vmm.py" "$vmm" /run/vtd-broker/blue.sock || fail "the stor
 
 [[ $(stat -c %a:%G "$audit") == 640:vtd-broker ]] || fail "the audit file: $(ls -l "$audit")"
 grep -q '"reason":"memory-limit".*"rule":"blue.policy:' "$audit" || fail "no refusal was audited"
+[[ $(stat -c %a:%G "$metrics") == 660:vtd-broker ]] || fail "the socket of metrics"
 # As logrotate does it.
 mv "$audit" "$audit.1"
 systemctl kill --kill-whom=main --signal=USR1 vtd-brokerd.service

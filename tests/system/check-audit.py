@@ -8,60 +8,14 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+from broker_process import ROOT, Broker, wait_for  # pylint: disable=wrong-import-position
 
 BROKERD = os.path.abspath(sys.argv[1])
-ROOT = os.geteuid() == 0
-POLICY = "format = 1\n[tenant]\nname = blue\nuid = 4242\n[vm]\nmemory = 1MiB\n"
-
-
-def wait_for(what, condition):
-    for _ in range(100):
-        if condition():
-            return
-        time.sleep(0.1)
-    sys.exit(f"FAILED: {what}")
-
-
-class Broker:
-    """A vtd-brokerd with one tenant in the directory @place."""
-
-    def __init__(self, place, *options):
-        self.place = place
-        for name in ("policies", "sockets"):
-            os.makedirs(f"{place}/{name}", mode=0o755, exist_ok=True)
-        with open(f"{place}/policies/blue.policy", "w", encoding="ascii") as file:
-            file.write(POLICY)
-        os.chmod(f"{place}/policies/blue.policy", 0o644)
-        command = [BROKERD, "--host=simulated", f"--policies={place}/policies", f"--sockets={place}/sockets",
-                   f"--worker-dir={os.path.dirname(BROKERD)}", *options]
-        if ROOT:
-            command.append("--worker-uids=60000-60063")
-        with open(f"{place}/log", "w", encoding="ascii") as log:
-            self.process = subprocess.Popen(command, stderr=log)
-
-    def said(self):
-        with open(f"{self.place}/log", encoding="ascii") as log:
-            return log.read()
-
-    def wait_ready(self):
-        wait_for("vtd-brokerd is not ready", lambda: "ready:" in self.said())
-
-    def provoke(self, lines=1):
-        """Each connection is refused, which is its end."""
-        for _ in range(lines):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-                client.settimeout(10)
-                client.connect(f"{self.place}/sockets/blue.sock")
-                assert client.recv(1) == b""
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0
 
 
 def lines(path):
@@ -74,17 +28,17 @@ def lines(path):
 
 def check_rotation(place):
     audit = f"{place}/audit.json"
-    broker = Broker(place, f"--audit-file={audit}")
+    broker = Broker(BROKERD, place, {"blue": 4242}, f"--audit-file={audit}")
     broker.wait_ready()
-    broker.provoke(3)
+    broker.provoke("blue", 3)
     wait_for("three lines", lambda: len(lines(audit)) == 3)
     assert all(line["event"] == "connection-refused" and line["rule"] == "blue.policy:4" for line in lines(audit))
     os.rename(audit, f"{audit}.1")
-    broker.provoke()
+    broker.provoke("blue")
     wait_for("a fourth line, in the old file", lambda: len(lines(f"{audit}.1")) == 4)
     broker.process.send_signal(signal.SIGUSR1)
     wait_for("a new file", lambda: os.path.exists(audit))
-    broker.provoke(2)
+    broker.provoke("blue", 2)
     wait_for("two lines in the new file", lambda: len(lines(audit)) == 2)
     assert len(lines(f"{audit}.1")) == 4
     # A place that is gone: said, and the file that is open goes on.
@@ -92,7 +46,7 @@ def check_rotation(place):
     os.mkdir(audit)
     broker.process.send_signal(signal.SIGUSR1)
     wait_for("the failure is reported", lambda: "Is a directory" in broker.said())
-    broker.provoke()
+    broker.provoke("blue")
     wait_for("a third line, in the old file", lambda: len(lines(f"{audit}.2")) == 3)
     broker.stop()
 
@@ -103,13 +57,13 @@ def check_full_disk(place):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "audit", disk], check=True)
     with open(f"{disk}/ballast", "wb") as ballast:
         ballast.write(bytes(20480))
-    broker = Broker(place, f"--audit-file={audit}")
+    broker = Broker(BROKERD, place, {"blue": 4242}, f"--audit-file={audit}")
     broker.wait_ready()
-    broker.provoke(100)
+    broker.provoke("blue", 100)
     wait_for("the disk is full", lambda: "No space left on device: lines wait" in broker.said())
     kept = len(lines(audit))
     assert 20 < kept < 100, kept
-    broker.provoke(20)  # it is served all the same
+    broker.provoke("blue", 20)  # it is served all the same
     assert len(lines(audit)) == kept and broker.said().count("No space left") == 1
     os.unlink(f"{disk}/ballast")
     # Nothing was lost: all of it had room in memory.  The watchdog tries every two seconds.
@@ -128,7 +82,7 @@ def check_refusals(place):
             (["--audit-journal"], 1, "the journal cannot be reached, /run/systemd/journal/socket")):
         if options == ["--audit-journal"] and os.path.exists("/run/systemd/journal/socket"):
             continue
-        broker = Broker(place, *options)
+        broker = Broker(BROKERD, place, {"blue": 4242}, *options)
         assert broker.process.wait(10) == status, (options, broker.said())
         assert text in broker.said(), (options, broker.said())
 
