@@ -16,7 +16,7 @@
 #include "broker/brokerd/audit_names.h"
 #include "broker/brokerd/device_files.h"
 #include "broker/sandbox/landlock.h"
-#include "broker/brokerd/listener.h"
+#include "broker/brokerd/door.h"
 #include "broker/brokerd/notify.h"
 #include "broker/brokerd/spawn.h"
 #include "broker/brokerd/tenants.h"
@@ -25,19 +25,8 @@
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
-/* How long a socket is left alone when no connection of its tenant can be taken now. */
-#define PAUSE_MS 50
-
 /* How long workers may take to end their VMs after SIGTERM; and after that the last closes. */
 #define DRAIN_MS 5000
-
-/* The socket of one tenant, and whether it is being watched. */
-struct door {
-        struct vtd_daemon *daemon;
-        struct vtd_tenant *tenant;
-        struct vtd_listener listener;
-        guint source; /* watches the socket, or the pause; 0: neither */
-};
 
 struct vtd_daemon {
         struct vtd_daemon_config config;
@@ -49,7 +38,7 @@ struct vtd_daemon {
         struct vtd_device_files *devices;
         struct vtd_audit_log *audit;
         struct vtd_workers workers;
-        struct door *doors; /* one for each tenant */
+        struct vtd_door_place place;
         int socket_directory;
         int signals;
         guint signal_source;
@@ -58,80 +47,12 @@ struct vtd_daemon {
         bool draining;
 };
 
-static void open_door(struct door *door);
-
-static gboolean on_pause_over(gpointer opaque)
-{
-        struct door *door = opaque;
-
-        door->source = 0;
-        open_door(door);
-        return G_SOURCE_REMOVE;
-}
-
-/* Connections wait in the backlog meanwhile: a flood is slowed down, and only its own tenant's. */
-static gboolean pause_door(struct door *door)
-{
-        door->source = g_timeout_add(PAUSE_MS, on_pause_over, door);
-        return G_SOURCE_REMOVE;
-}
-
-static void audit_refused(struct door *door, const struct vtd_peer *peer)
-{
-        const struct vtd_policy *policy = &door->tenant->policy;
-
-        vtd_log(door->daemon->log, VTD_LOG_WARNING, "%s: connection refused: %s", policy->tenant,
-                peer->text);
-        vtd_audit_log_event(door->daemon->audit, &door->tenant->source,
-                            &(const struct vtd_audit_event_line){
-                                    .event = "connection-refused",
-                                    .text = peer->text,
-                                    .pid = peer->pid,
-                                    .uid = peer->uid,
-                                    .line = peer->line,
-                            });
-}
-
-static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
-{
-        struct door *door = opaque;
-        struct vtd_peer peer;
-        int connection, result;
-
-        (void)fd;
-        (void)condition;
-        if (vtd_workers_admit(&door->daemon->workers, door->tenant) != 0)
-                return pause_door(door);
-        result = vtd_listener_accept(&door->listener, &connection, &peer);
-        if (result == 0) {
-                vtd_workers_start(&door->daemon->workers, door->tenant, connection, peer.pid);
-        } else if (result == VTD_LISTENER_E_REFUSED) {
-                audit_refused(door, &peer);
-        } else if (result < 0) {
-                vtd_log(door->daemon->log, VTD_LOG_ERROR, "%s: no connection accepted: %s",
-                        door->tenant->policy.tenant, strerror(-result));
-                return pause_door(door);
-        }
-        return G_SOURCE_CONTINUE;
-}
-
-static void open_door(struct door *door)
-{
-        door->source = g_unix_fd_add(door->listener.fd, G_IO_IN, on_connection, door);
-}
-
-static void close_door(struct door *door)
-{
-        if (door->source != 0)
-                (void)g_source_remove(door->source);
-        door->source = 0;
-        vtd_listener_deinit(&door->listener);
-}
-
 static void close_doors(struct vtd_daemon *daemon)
 {
-        for (size_t i = 0; daemon->doors && i < daemon->tenants.count; i++)
-                close_door(&daemon->doors[i]);
+        struct vtd_tenant *tenant;
+
+        for (size_t i = 0; (tenant = vtd_tenants_at(&daemon->tenants, i)); i++)
+                tenant->door = vtd_door_free(tenant->door);
 }
 
 static void on_empty(void *opaque)
@@ -246,8 +167,11 @@ static int check_iommu(struct vtd_daemon *daemon)
 /* A tenant with a worker's user could reach into that worker. */
 static int check_users(struct vtd_daemon *daemon)
 {
-        for (size_t i = 0; i < daemon->tenants.count && !daemon->config.rootless; i++) {
-                const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
+        const struct vtd_tenant *tenant;
+
+        for (size_t i = 0;
+             !daemon->config.rootless && (tenant = vtd_tenants_at(&daemon->tenants, i)); i++) {
+                const struct vtd_policy *policy = &tenant->policy;
 
                 if (policy->uid >= daemon->config.uid_first &&
                     policy->uid <= daemon->config.uid_last)
@@ -263,9 +187,10 @@ static int check_users(struct vtd_daemon *daemon)
 static void warn_sources(struct vtd_daemon *daemon)
 {
         bool simulated = daemon->config.host != VTD_HOST_LINUX;
+        const struct vtd_tenant *tenant;
 
-        for (size_t i = 0; i < daemon->tenants.count; i++) {
-                const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
+        for (size_t i = 0; (tenant = vtd_tenants_at(&daemon->tenants, i)); i++) {
+                const struct vtd_policy *policy = &tenant->policy;
 
                 if (daemon->config.rootless && policy->uid != geteuid())
                         vtd_log(daemon->log, VTD_LOG_WARNING,
@@ -282,32 +207,23 @@ static void warn_sources(struct vtd_daemon *daemon)
         }
 }
 
-static int open_doors(struct vtd_daemon *daemon)
+static int make_doors(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
+        struct vtd_tenant *tenant;
         int result;
 
         result = vtd_listener_take_directory(config->sockets, &daemon->socket_directory,
                                              daemon->log);
-        if (result < 0)
-                return result;
-        daemon->doors = g_new0(struct door, daemon->tenants.count);
-        for (size_t i = 0; i < daemon->tenants.count; i++)
-                daemon->doors[i] = (struct door){
-                        .daemon = daemon,
-                        .tenant = &daemon->tenants.array[i],
-                        .listener = {.fd = -1},
-                };
-        for (size_t i = 0; i < daemon->tenants.count; i++) {
-                struct door *door = &daemon->doors[i];
-
-                result = vtd_listener_init(&door->listener, daemon->socket_directory,
-                                           config->sockets, &door->tenant->policy,
-                                           !config->rootless, daemon->log);
-                if (result < 0)
-                        return result;
-        }
-        return 0;
+        daemon->place = (struct vtd_door_place){
+                .directory = daemon->socket_directory,
+                .path = config->sockets,
+                .owned = !config->rootless,
+        };
+        for (size_t i = 0; result == 0 && (tenant = vtd_tenants_at(&daemon->tenants, i)); i++)
+                result = vtd_door_new_for_tenant(&tenant->door, &daemon->workers, tenant,
+                                                 &daemon->place);
+        return result;
 }
 
 static void init_workers(struct vtd_daemon *daemon)
@@ -358,7 +274,7 @@ static int start(struct vtd_daemon *daemon)
         warn_sources(daemon);
         init_workers(daemon);
         result = check_iommu(daemon);
-        return result < 0 ? result : open_doors(daemon);
+        return result < 0 ? result : make_doors(daemon);
 }
 
 int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *config,
@@ -399,7 +315,6 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
         g_free(daemon->audit);
         vtd_uids_deinit(&daemon->uids);
         vtd_spawn_deinit(&daemon->spawn);
-        g_free(daemon->doors);
         vtd_tenants_deinit(&daemon->tenants);
         g_main_loop_unref(daemon->loop);
         g_free(daemon);
@@ -409,6 +324,7 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
 static void say_ready(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
+        guint tenants = daemon->tenants.array->len;
         char users[80];
 
         if (config->rootless)
@@ -418,17 +334,19 @@ static void say_ready(struct vtd_daemon *daemon)
                 (void)snprintf(users, sizeof(users), "workers as uid %u-%u", config->uid_first,
                                config->uid_last);
         vtd_log(daemon->log, VTD_LOG_INFO,
-                "ready: host %s, %zu tenant%s, %s, Landlock ABI %u (needed %u), audit %s",
-                config->host == VTD_HOST_LINUX ? "linux" : "simulated", daemon->tenants.count,
-                daemon->tenants.count == 1 ? "" : "s", users, daemon->landlock_abi,
-                config->landlock_abi_min, vtd_audit_level_name(config->audit_level));
+                "ready: host %s, %u tenant%s, %s, Landlock ABI %u (needed %u), audit %s",
+                config->host == VTD_HOST_LINUX ? "linux" : "simulated", tenants,
+                tenants == 1 ? "" : "s", users, daemon->landlock_abi, config->landlock_abi_min,
+                vtd_audit_level_name(config->audit_level));
         (void)vtd_notify("READY=1", daemon->log);
 }
 
 int vtd_daemon_run(struct vtd_daemon *daemon)
 {
-        for (size_t i = 0; i < daemon->tenants.count; i++)
-                open_door(&daemon->doors[i]);
+        struct vtd_tenant *tenant;
+
+        for (size_t i = 0; (tenant = vtd_tenants_at(&daemon->tenants, i)); i++)
+                vtd_door_open(tenant->door);
         say_ready(daemon);
         g_main_loop_run(daemon->loop);
         return 0;

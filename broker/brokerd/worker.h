@@ -14,8 +14,8 @@
 #include "broker/brokerd/tenants.h"
 #include "broker/brokerd/workers.h"
 
-/* A worker of @tenant with no process yet, which is numbered; @uid is its own.  Does not fail. */
-struct vtd_worker *vtd_worker_new(struct vtd_workers *workers, struct vtd_tenant *tenant,
+/* A worker for @arrival with no process yet, which is numbered; @uid is its own.  Does not fail. */
+struct vtd_worker *vtd_worker_new(struct vtd_workers *workers, const struct vtd_arrival *arrival,
                                   uint32_t uid);
 
 /*
@@ -23,9 +23,9 @@ struct vtd_worker *vtd_worker_new(struct vtd_workers *workers, struct vtd_tenant
  * frees itself when all is over, after vtd_workers_remove().
  * Returns 0, or a negative errno (reported) with the worker freed and @uid given back.
  */
-int vtd_worker_start(struct vtd_worker *worker, int connection, int peer_pid);
+int vtd_worker_start(struct vtd_worker *worker, const struct vtd_arrival *arrival, int connection);
 
-/* Kills the process, once; @reason is borrowed for good. */
+/* Kills the process, once. */
 void vtd_worker_kill(struct vtd_worker *worker, const char *reason);
 
 /* Asks the worker to end its VM. */
