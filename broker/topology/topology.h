@@ -4,8 +4,8 @@
  * requests; behind a bridge to conventional PCI they carry the bridge's, so that devices there cannot
  * be told apart and PASIDs do not arrive.
  */
-#ifndef VTD_BROKER_BROKERD_TOPOLOGY_H
-#define VTD_BROKER_BROKERD_TOPOLOGY_H
+#ifndef VTD_BROKER_TOPOLOGY_TOPOLOGY_H
+#define VTD_BROKER_TOPOLOGY_TOPOLOGY_H
 
 #include <glib.h>
 #include <stdbool.h>

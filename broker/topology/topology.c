@@ -3,7 +3,7 @@
  * See topology.h.  sysfs is the kernel's, hence trusted; addresses come from policy files and are
  * still not used as part of a path before their form is checked.
  */
-#include "broker/brokerd/topology.h"
+#include "broker/topology/topology.h"
 
 #include <dirent.h>
 #include <fcntl.h>
