@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,14 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/brokerd/admin_server.h"
+#include "broker/brokerd/administration.h"
 #include "broker/brokerd/audit_log.h"
 #include "broker/brokerd/audit_names.h"
 #include "broker/brokerd/device_files.h"
 #include "broker/sandbox/landlock.h"
 #include "broker/brokerd/door.h"
 #include "broker/brokerd/notify.h"
+#include "broker/brokerd/policies.h"
 #include "broker/brokerd/spawn.h"
-#include "broker/brokerd/tenants.h"
 #include "broker/brokerd/uids.h"
 #include "broker/brokerd/workers.h"
 #include "shared/cleanup.h"
@@ -32,7 +35,10 @@ struct vtd_daemon {
         struct vtd_daemon_config config;
         struct vtd_log *log;
         GMainLoop *loop;
-        struct vtd_tenants tenants;
+        struct vtd_policies policies;
+        struct vtd_grants grants;
+        struct vtd_administration administration;
+        struct vtd_admin_server *admin; /* NULL: no control socket */
         struct vtd_spawn spawn;
         struct vtd_uids uids;
         struct vtd_device_files *devices;
@@ -46,14 +52,6 @@ struct vtd_daemon {
         uint32_t landlock_abi;
         bool draining;
 };
-
-static void close_doors(struct vtd_daemon *daemon)
-{
-        struct vtd_tenant *tenant;
-
-        for (size_t i = 0; (tenant = vtd_tenants_at(&daemon->tenants, i)); i++)
-                tenant->door = vtd_door_free(tenant->door);
-}
 
 static void on_empty(void *opaque)
 {
@@ -82,6 +80,14 @@ static gboolean on_drain_late(gpointer opaque)
         return G_SOURCE_REMOVE;
 }
 
+/* Nobody comes in any more, and nothing is asked. */
+static void end_service(struct vtd_daemon *daemon)
+{
+        daemon->admin = vtd_admin_server_free(daemon->admin);
+        vtd_grants_deinit(&daemon->grants);
+        vtd_policies_close_doors(&daemon->policies);
+}
+
 static void stop(struct vtd_daemon *daemon)
 {
         if (daemon->draining) {
@@ -90,7 +96,7 @@ static void stop(struct vtd_daemon *daemon)
         }
         daemon->draining = true;
         (void)vtd_notify("STOPPING=1", daemon->log);
-        close_doors(daemon);
+        end_service(daemon);
         if (daemon->workers.count == 0) {
                 g_main_loop_quit(daemon->loop);
                 return;
@@ -100,12 +106,31 @@ static void stop(struct vtd_daemon *daemon)
         vtd_workers_drain(&daemon->workers);
 }
 
+static void reload(struct vtd_daemon *daemon)
+{
+        struct vtd_policies_change change;
+        char state[64];
+
+        if (daemon->draining)
+                return;
+        (void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIi64,
+                       g_get_monotonic_time());
+        (void)vtd_notify(state, daemon->log);
+        /* Refused, they stay as they were, which has been reported: there is no one to return to. */
+        (void)vtd_policies_reload(&daemon->policies, &change, daemon->log);
+        (void)vtd_notify("READY=1", daemon->log);
+}
+
 static gboolean on_signal(gint fd, GIOCondition condition, gpointer opaque)
 {
         struct signalfd_siginfo info;
 
         (void)condition;
-        if (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+                return G_SOURCE_CONTINUE;
+        if (info.ssi_signo == SIGHUP)
+                reload(opaque);
+        else
                 stop(opaque);
         return G_SOURCE_CONTINUE;
 }
@@ -119,6 +144,7 @@ static int watch_signals(struct vtd_daemon *daemon)
         (void)sigemptyset(&set);
         (void)sigaddset(&set, SIGTERM);
         (void)sigaddset(&set, SIGINT);
+        (void)sigaddset(&set, SIGHUP);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
                 result = vtd_errno();
                 return vtd_fail(daemon->log, result, "signals: %s", strerror(-result));
@@ -164,66 +190,50 @@ static int check_iommu(struct vtd_daemon *daemon)
         return vtd_device_files_open_iommu(daemon->devices, &fd, daemon->log);
 }
 
-/* A tenant with a worker's user could reach into that worker. */
-static int check_users(struct vtd_daemon *daemon)
-{
-        const struct vtd_tenant *tenant;
-
-        for (size_t i = 0;
-             !daemon->config.rootless && (tenant = vtd_tenants_at(&daemon->tenants, i)); i++) {
-                const struct vtd_policy *policy = &tenant->policy;
-
-                if (policy->uid >= daemon->config.uid_first &&
-                    policy->uid <= daemon->config.uid_last)
-                        return vtd_fail(daemon->log, -EINVAL,
-                                        "%s:%u:1: user %u lies in the range of workers, %u-%u",
-                                        policy->file, policy->uid_line, policy->uid,
-                                        daemon->config.uid_first, daemon->config.uid_last);
-        }
-        return 0;
-}
-
-/* A policy may serve more than one host; what this one cannot offer is said once, here. */
-static void warn_sources(struct vtd_daemon *daemon)
-{
-        bool simulated = daemon->config.host != VTD_HOST_LINUX;
-        const struct vtd_tenant *tenant;
-
-        for (size_t i = 0; (tenant = vtd_tenants_at(&daemon->tenants, i)); i++) {
-                const struct vtd_policy *policy = &tenant->policy;
-
-                if (daemon->config.rootless && policy->uid != geteuid())
-                        vtd_log(daemon->log, VTD_LOG_WARNING,
-                                "%s:%u:1: user %u cannot connect: without root the sockets are for "
-                                "user %u",
-                                policy->file, policy->uid_line, policy->uid, geteuid());
-                for (uint32_t d = 0; d < policy->n_devices; d++)
-                        if ((policy->devices[d].source == VTD_POLICY_SOURCE_SIMULATED) != simulated)
-                                vtd_log(daemon->log, VTD_LOG_WARNING,
-                                        "%s:%u:1: device %s is not of this host's kind: plugging "
-                                        "it will fail",
-                                        policy->file, policy->devices[d].line,
-                                        policy->devices[d].name);
-        }
-}
-
 static int make_doors(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
-        struct vtd_tenant *tenant;
         int result;
 
         result = vtd_listener_take_directory(config->sockets, &daemon->socket_directory,
                                              daemon->log);
+        if (result < 0)
+                return result;
         daemon->place = (struct vtd_door_place){
                 .directory = daemon->socket_directory,
                 .path = config->sockets,
                 .owned = !config->rootless,
         };
-        for (size_t i = 0; result == 0 && (tenant = vtd_tenants_at(&daemon->tenants, i)); i++)
-                result = vtd_door_new_for_tenant(&tenant->door, &daemon->workers, tenant,
-                                                 &daemon->place);
-        return result;
+        vtd_grants_init(&daemon->grants, &daemon->workers, &daemon->place);
+        return vtd_policies_make_doors(&daemon->policies, &daemon->workers, &daemon->grants,
+                                       &daemon->place);
+}
+
+static int listen_to_administrators(struct vtd_daemon *daemon)
+{
+        const struct vtd_daemon_config *config = &daemon->config;
+
+        if (!config->control)
+                return 0;
+        daemon->administration = (struct vtd_administration){
+                .policies = &daemon->policies,
+                .grants = &daemon->grants,
+                .workers = &daemon->workers,
+                .log = daemon->log,
+                .version = config->version,
+                .landlock_abi = daemon->landlock_abi,
+                .started_ms = (uint64_t)g_get_monotonic_time() / 1000,
+        };
+        return vtd_admin_server_new(&daemon->admin,
+                                    &(const struct vtd_admin_server_config){
+                                            .path = config->control,
+                                            .group = config->control_group,
+                                            .on_request = vtd_administration_request,
+                                            .opaque = &daemon->administration,
+                                            .audit = daemon->audit,
+                                            .source = &daemon->policies.source,
+                                            .log = daemon->log,
+                                    });
 }
 
 static void init_workers(struct vtd_daemon *daemon)
@@ -261,9 +271,15 @@ static int start(struct vtd_daemon *daemon)
         if (result == 0)
                 result = check_root(daemon);
         if (result == 0)
-                result = vtd_tenants_load(&daemon->tenants, config->policies, daemon->log);
-        if (result == 0)
-                result = check_users(daemon);
+                result = vtd_policies_init(&daemon->policies,
+                                           &(const struct vtd_policies_config){
+                                                   .directory = config->policies,
+                                                   .host = config->host,
+                                                   .rootless = config->rootless,
+                                                   .uid_first = config->uid_first,
+                                                   .uid_last = config->uid_last,
+                                           },
+                                           daemon->log);
         if (result == 0)
                 result = vtd_spawn_init(&daemon->spawn, config->host, config->worker_directory,
                                         config->worker_cgroup, config->rootless, daemon->log);
@@ -271,10 +287,11 @@ static int start(struct vtd_daemon *daemon)
                 result = watch_signals(daemon);
         if (result < 0)
                 return result;
-        warn_sources(daemon);
         init_workers(daemon);
         result = check_iommu(daemon);
-        return result < 0 ? result : make_doors(daemon);
+        if (result == 0)
+                result = make_doors(daemon);
+        return result < 0 ? result : listen_to_administrators(daemon);
 }
 
 int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *config,
@@ -301,7 +318,7 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
 {
         if (!daemon)
                 return NULL;
-        close_doors(daemon);
+        end_service(daemon);
         vtd_workers_deinit(&daemon->workers);
         if (daemon->signal_source != 0)
                 (void)g_source_remove(daemon->signal_source);
@@ -315,7 +332,7 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
         g_free(daemon->audit);
         vtd_uids_deinit(&daemon->uids);
         vtd_spawn_deinit(&daemon->spawn);
-        vtd_tenants_deinit(&daemon->tenants);
+        vtd_policies_deinit(&daemon->policies);
         g_main_loop_unref(daemon->loop);
         g_free(daemon);
         return NULL;
@@ -324,7 +341,7 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
 static void say_ready(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
-        guint tenants = daemon->tenants.array->len;
+        guint tenants = daemon->policies.tenants.array->len;
         char users[80];
 
         if (config->rootless)
@@ -343,10 +360,7 @@ static void say_ready(struct vtd_daemon *daemon)
 
 int vtd_daemon_run(struct vtd_daemon *daemon)
 {
-        struct vtd_tenant *tenant;
-
-        for (size_t i = 0; (tenant = vtd_tenants_at(&daemon->tenants, i)); i++)
-                vtd_door_open(tenant->door);
+        vtd_policies_open_doors(&daemon->policies);
         say_ready(daemon);
         g_main_loop_run(daemon->loop);
         return 0;

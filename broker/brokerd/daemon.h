@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "broker/control/control.h"
 #include "shared/log.h"
@@ -22,7 +23,10 @@ struct vtd_daemon_config {
         const char *sockets;
         const char *worker_directory;
         const char *worker_cgroup; /* NULL: workers stay in vtd-brokerd's cgroup */
-        int audit_fd;              /* borrowed */
+        const char *control;       /* path of the control socket; NULL: none */
+        gid_t control_group;       /* VTD_ADMIN_NO_GROUP: root only */
+        const char *version;
+        int audit_fd; /* borrowed */
         bool rootless;
         uint32_t uid_first; /* unused when rootless */
         uint32_t uid_last;
@@ -38,7 +42,10 @@ int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *conf
 /* Ends every worker, removes the sockets.  NULL is allowed; returns NULL. */
 struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon);
 
-/* Says that it is ready, and serves until SIGTERM or SIGINT has been obeyed.  Returns 0. */
+/*
+ * Says that it is ready, and serves until SIGTERM or SIGINT has been obeyed; SIGHUP has the policies
+ * read again.  Returns 0.
+ */
 int vtd_daemon_run(struct vtd_daemon *daemon);
 
 #endif

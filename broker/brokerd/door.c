@@ -106,6 +106,13 @@ int vtd_door_new(struct vtd_door **out, const struct vtd_door_config *config,
         return 0;
 }
 
+void vtd_door_belong_to(struct vtd_door *door, struct vtd_tenant *tenant)
+{
+        door->config.tenant = tenant;
+        door->config.policy = &tenant->policy;
+        door->listener.policy = &tenant->policy;
+}
+
 struct vtd_door *vtd_door_free(struct vtd_door *door)
 {
         if (!door)

@@ -43,6 +43,9 @@ int vtd_door_new(struct vtd_door **out, const struct vtd_door_config *config,
 /* Removes the socket.  NULL is allowed; returns NULL. */
 struct vtd_door *vtd_door_free(struct vtd_door *door);
 
+/* The door of another struct vtd_tenant of the same name, for its VMs. */
+void vtd_door_belong_to(struct vtd_door *door, struct vtd_tenant *tenant);
+
 /* From here on connections are accepted. */
 void vtd_door_open(struct vtd_door *door);
 

@@ -20,7 +20,8 @@ struct vtd_door;
 
 struct vtd_tenant {
         struct vtd_policy policy; /* of its file, when that was read last */
-        struct vtd_door *door;    /* its socket, owned by the daemon; NULL: there is none */
+        struct vtd_door *door;    /* its socket, owned by policies.c; NULL: there is none */
+        bool revoked;             /* it has none until the policies are read again */
         unsigned vms;             /* grants that wait, and workers until all they had is closed */
         unsigned ending;          /* of these, workers without a process any more */
         unsigned greeting;        /* of these, workers without an accepted Hello */

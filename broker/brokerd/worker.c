@@ -91,6 +91,7 @@ void vtd_worker_kill(struct vtd_worker *worker, const char *reason)
         if (syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
                 vtd_log(vtd_worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d not killed: %s",
                         worker->policy.tenant, worker->vm, (int)worker->pid, strerror(errno));
+        vtd_worker_end_query(worker);
 }
 
 static void end_greeting(struct vtd_worker *worker)
@@ -102,8 +103,7 @@ static void end_greeting(struct vtd_worker *worker)
         worker->workers->greeting--;
 }
 
-/* Sends without waiting.  A worker with a full channel does not read it: that ends it. */
-static void send_record(struct vtd_worker *worker, union vtd_control_record *record, int fd)
+void vtd_worker_send(struct vtd_worker *worker, union vtd_control_record *record, int fd)
 {
         int result = vtd_control_send(worker->control, record, fd);
 
@@ -117,7 +117,7 @@ static void send_empty(struct vtd_worker *worker, enum vtd_control_type type)
 {
         union vtd_control_record record = {.header = {.type = type}};
 
-        send_record(worker, &record, -1);
+        vtd_worker_send(worker, &record, -1);
 }
 
 void vtd_worker_answer_device(struct vtd_worker *worker, uint32_t index,
@@ -129,7 +129,7 @@ void vtd_worker_answer_device(struct vtd_worker *worker, uint32_t index,
                            .result = result},
         };
 
-        send_record(worker, &record, fd);
+        vtd_worker_send(worker, &record, fd);
 }
 
 static void on_ready(struct vtd_worker *worker, const struct vtd_control_ready *ready)
@@ -210,6 +210,12 @@ static void on_open_device(struct vtd_worker *worker, uint32_t index)
                 return;
         }
         device = &policy->devices[index];
+        if (worker->lost & UINT32_C(1) << index) {
+                audit_refused_device(worker, device, VTD_CONTROL_DEVICE_MISSING,
+                                     "the tenant's policy grants it no more");
+                vtd_worker_answer_device(worker, index, VTD_CONTROL_DEVICE_MISSING, -1);
+                return;
+        }
         result = vtd_device_files_open(worker->workers->config.devices, policy, index, worker->vm,
                                        &worker->devices[index], &text, &worker->log);
         if (result == VTD_CONTROL_DEVICE_OPENED)
@@ -261,6 +267,9 @@ static void on_record(struct vtd_worker *worker, const union vtd_control_record 
                         worker->pinged = false;
                 else
                         vtd_worker_kill(worker, "PONG out of turn");
+                return;
+        case VTD_CONTROL_REPORT:
+                vtd_worker_take_report(worker, &record->report);
                 return;
         default:
                 vtd_worker_kill(worker, "unknown record");
@@ -333,7 +342,7 @@ static void describe_exit(const struct vtd_worker *worker, const siginfo_t *info
 static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
 {
         bool done = info->si_code == CLD_EXITED && info->si_status == VTD_WORKER_EXIT_DONE;
-        char text[160];
+        char text[256];
 
         /* What it said last is still in the channel; nothing of it can be answered. */
         drain_control(worker);
@@ -344,6 +353,7 @@ static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
                         worker->policy.tenant, worker->vm, (int)worker->pid, text);
         vtd_worker_audit(worker, "worker-ended", text, NULL);
         end_greeting(worker);
+        vtd_worker_end_query(worker);
         vtd_worker_clear_source(&worker->control_source);
         worker->tenant->ending++;
         vtd_worker_close_rest(worker);
@@ -510,7 +520,11 @@ int vtd_worker_start(struct vtd_worker *worker, const struct vtd_arrival *arriva
         listen_to(worker);
         worker->exit_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->pidfd, G_IO_IN,
                                                  on_exit_ready, worker, NULL);
-        (void)snprintf(text, sizeof(text), "for a connection of process %d", arrival->peer_pid);
+        if (arrival->peer_pid != 0)
+                (void)snprintf(text, sizeof(text), "for a connection of process %d",
+                               arrival->peer_pid);
+        else
+                (void)snprintf(text, sizeof(text), "for a connection that was handed out");
         vtd_worker_audit(worker, "worker-started", text, NULL);
         if (send_start(worker) < 0)
                 vtd_worker_kill(worker, "it could not be started");

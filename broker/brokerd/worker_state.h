@@ -3,6 +3,7 @@
  * What a worker consists of, for the files worker*.c only (everybody else sees worker.h):
  *   worker.c        its process and what it says
  *   worker_close.c  the end of its VM's descriptors
+ *   worker_view.c   what the administrator sees of it
  */
 #ifndef VTD_BROKER_BROKERD_WORKER_STATE_H
 #define VTD_BROKER_BROKERD_WORKER_STATE_H
@@ -32,6 +33,14 @@ struct closing {
 
 _Static_assert(VTD_LIMIT_DEVICES <= 32, "struct closing has 32 bits for devices");
 
+/* A QUERY that is unanswered. */
+struct query {
+        bool out;
+        uint32_t first;
+        vtd_worker_on_report on_report; /* NULL: forgotten */
+        void *opaque;
+};
+
 struct vtd_worker {
         struct vtd_workers *workers;
         struct vtd_tenant *tenant;
@@ -54,6 +63,8 @@ struct vtd_worker {
         bool ended;        /* the process is gone, the VM's descriptors are not */
         char *kill_reason; /* owned; NULL: not killed by us */
         struct closing closing;
+        uint32_t lost; /* devices that its tenant's policy grants no more, as bits */
+        struct query query;
         struct vtd_log log; /* for lines that its VMM or itself can provoke */
         uint64_t log_lost;
         struct vtd_bucket log_lines;
@@ -81,6 +92,15 @@ static inline void vtd_worker_clear_source(guint *source)
 /* Writes an audit line; @text and @device may be NULL. */
 void vtd_worker_audit(struct vtd_worker *worker, const char *event, const char *text,
                       const char *device);
+
+/* Sends without waiting.  A worker with a full channel does not read it: that ends it. */
+void vtd_worker_send(struct vtd_worker *worker, union vtd_control_record *record, int fd);
+
+/* REPORT came. */
+void vtd_worker_take_report(struct vtd_worker *worker, const struct vtd_control_report *report);
+
+/* No answer comes any more: whoever waits for one is told. */
+void vtd_worker_end_query(struct vtd_worker *worker);
 
 /* Sends DEVICE; @fd goes along unless -1. */
 void vtd_worker_answer_device(struct vtd_worker *worker, uint32_t index,

@@ -154,3 +154,24 @@ void vtd_workers_kill(struct vtd_workers *workers, const char *reason)
                 if (workers->slots[i])
                         vtd_worker_kill(workers->slots[i], reason);
 }
+
+struct vtd_worker *vtd_workers_at(const struct vtd_workers *workers, size_t slot)
+{
+        return slot < VTD_ARRAY_SIZE(workers->slots) ? workers->slots[slot] : NULL;
+}
+
+struct vtd_worker *vtd_workers_find_name(const struct vtd_workers *workers, const char *name)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
+                if (workers->slots[i] && strcmp(vtd_worker_view(workers->slots[i]).name, name) == 0)
+                        return workers->slots[i];
+        return NULL;
+}
+
+struct vtd_worker *vtd_workers_find(const struct vtd_workers *workers, uint32_t vm)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
+                if (workers->slots[i] && vtd_worker_view(workers->slots[i]).vm == vm)
+                        return workers->slots[i];
+        return NULL;
+}

@@ -82,6 +82,13 @@ int vtd_workers_admit(struct vtd_workers *workers, const struct vtd_arrival *arr
 int vtd_workers_start(struct vtd_workers *workers, const struct vtd_arrival *arrival,
                       int connection);
 
+/* By slot, from 0 to VTD_LIMIT_WORKERS - 1; NULL: none. */
+struct vtd_worker *vtd_workers_at(const struct vtd_workers *workers, size_t slot);
+
+/* The worker of the VM that is called @name, or has the number @vm; NULL when there is none. */
+struct vtd_worker *vtd_workers_find_name(const struct vtd_workers *workers, const char *name);
+struct vtd_worker *vtd_workers_find(const struct vtd_workers *workers, uint32_t vm);
+
 /* @worker is gone, with all of its descriptors; it is freed after this.  For worker.c. */
 void vtd_workers_remove(struct vtd_workers *workers, const struct vtd_worker *worker);
 
