@@ -18,6 +18,15 @@
 #define REMOVE_KILL_MS 5000u
 #define REMOVE_END_MS  20000u
 
+/* How often policies are read again for administrators, per second and at once: it takes files. */
+#define RELOAD_RATE  1u
+#define RELOAD_BURST 5u
+
+static uint64_t now_ms(void)
+{
+        return (uint64_t)g_get_monotonic_time() / 1000;
+}
+
 /* A tenant's name in front of what a policy says about it: "blue.policy:7". */
 static void refuse(struct vtd_admin_client *client, const struct vtd_tenant *tenant,
                    const struct vtd_refused *refused)
@@ -31,7 +40,7 @@ static void refuse(struct vtd_admin_client *client, const struct vtd_tenant *ten
 }
 
 /* A tenant that has a file, or NULL after a refusal. */
-static struct vtd_tenant *find_tenant(const struct vtd_administration *administration,
+static struct vtd_tenant *find_tenant(struct vtd_administration *administration,
                                       struct vtd_admin_client *client,
                                       const struct vtd_admin_record *request)
 {
@@ -49,7 +58,7 @@ struct target {
         struct vtd_worker *worker;
 };
 
-static struct target find_target(const struct vtd_administration *administration, const char *text)
+static struct target find_target(struct vtd_administration *administration, const char *text)
 {
         bool number = text[0] >= '0' && text[0] <= '9';
 
@@ -68,7 +77,7 @@ static struct target find_target(const struct vtd_administration *administration
 }
 
 /* A VM that exists, or neither of both after a refusal. */
-static struct target need_target(const struct vtd_administration *administration,
+static struct target need_target(struct vtd_administration *administration,
                                  struct vtd_admin_client *client,
                                  const struct vtd_admin_record *request)
 {
@@ -80,8 +89,8 @@ static struct target need_target(const struct vtd_administration *administration
         return target;
 }
 
-static void create_vm(const struct vtd_administration *administration,
-                      struct vtd_admin_client *client, const struct vtd_admin_record *request)
+static void create_vm(struct vtd_administration *administration, struct vtd_admin_client *client,
+                      const struct vtd_admin_record *request)
 {
         bool wanted = vtd_admin_number(request, VTD_ADMIN_K_CONNECTION, 0) != 0;
         struct vtd_tenant *tenant = find_tenant(administration, client, request);
@@ -102,7 +111,7 @@ static void create_vm(const struct vtd_administration *administration,
                 refuse(client, tenant, &refused);
                 return;
         }
-        if (vtd_grants_create(administration->grants, tenant, request, &grant,
+        if (vtd_grants_create(administration->grants, tenant, request, caller, &grant,
                               wanted ? &peer : NULL, &refused) != 0) {
                 refuse(client, tenant, &refused);
                 return;
@@ -121,7 +130,7 @@ static void create_vm(const struct vtd_administration *administration,
 /* Waits until all that a VM had is closed. */
 struct removal {
         struct vtd_admin_job job;
-        const struct vtd_administration *administration;
+        struct vtd_administration *administration;
         struct vtd_admin_client *client;
         uint32_t vm;
         uint64_t since_ms;
@@ -145,7 +154,7 @@ static gboolean on_removal_poll(gpointer opaque)
         struct removal *removal = opaque;
         struct vtd_admin_client *client = removal->client;
         struct vtd_worker *worker = vtd_workers_find(removal->administration->workers, removal->vm);
-        uint64_t waited = (uint64_t)g_get_monotonic_time() / 1000 - removal->since_ms;
+        uint64_t waited = now_ms() - removal->since_ms;
 
         if (worker && waited >= REMOVE_KILL_MS)
                 vtd_worker_kill(worker, "it was removed and did not end within 5 seconds");
@@ -171,14 +180,18 @@ static void free_removal(struct vtd_admin_job *job)
         g_free(removal);
 }
 
-static void remove_vm(const struct vtd_administration *administration,
-                      struct vtd_admin_client *client, const struct vtd_admin_record *request)
+static void remove_vm(struct vtd_administration *administration, struct vtd_admin_client *client,
+                      const struct vtd_admin_record *request)
 {
         struct target target = need_target(administration, client, request);
         struct removal *removal;
 
         if (target.grant) {
-                vtd_grant_end(target.grant, "grant-ended", "it was removed");
+                char text[32];
+
+                (void)snprintf(text, sizeof(text), "by user %" PRIu32,
+                               vtd_admin_client_uid(client));
+                vtd_grant_end(target.grant, "grant-removed", text);
                 answer_removed(client, "ended");
                 return;
         }
@@ -190,7 +203,7 @@ static void remove_vm(const struct vtd_administration *administration,
         removal->administration = administration;
         removal->client = client;
         removal->vm = vtd_worker_view(target.worker).vm;
-        removal->since_ms = (uint64_t)g_get_monotonic_time() / 1000;
+        removal->since_ms = now_ms();
         removal->timer = g_timeout_add(REMOVE_POLL_MS, on_removal_poll, removal);
         vtd_admin_client_set_job(client, &removal->job);
 }
@@ -213,8 +226,8 @@ static char *reason_of(const struct vtd_admin_client *client,
                                vtd_admin_text(request, VTD_ADMIN_K_REASON));
 }
 
-static void revoke_vm(const struct vtd_administration *administration,
-                      struct vtd_admin_client *client, const struct vtd_admin_record *request)
+static void revoke_vm(struct vtd_administration *administration, struct vtd_admin_client *client,
+                      const struct vtd_admin_record *request)
 {
         struct target target = need_target(administration, client, request);
         g_autofree char *reason = reason_of(client, request);
@@ -229,7 +242,7 @@ static void revoke_vm(const struct vtd_administration *administration,
 }
 
 /* Its VMs, its grants, and its socket until the policies are read again. */
-static void revoke_tenant(const struct vtd_administration *administration,
+static void revoke_tenant(struct vtd_administration *administration,
                           struct vtd_admin_client *client, const struct vtd_admin_record *request)
 {
         struct vtd_tenant *tenant = find_tenant(administration, client, request);
@@ -258,14 +271,14 @@ static void revoke_tenant(const struct vtd_administration *administration,
         answer_revoked(client, vms, grants);
 }
 
-static void show_status(const struct vtd_administration *administration,
-                        struct vtd_admin_client *client, const struct vtd_admin_record *request)
+static void show_status(struct vtd_administration *administration, struct vtd_admin_client *client,
+                        const struct vtd_admin_record *request)
 {
         vtd_admin_walk_start(administration, client, request->kind, NULL);
 }
 
-static void show_workers(const struct vtd_administration *administration,
-                         struct vtd_admin_client *client, const struct vtd_admin_record *request)
+static void show_workers(struct vtd_administration *administration, struct vtd_admin_client *client,
+                         const struct vtd_admin_record *request)
 {
         const char *text = vtd_admin_text(request, VTD_ADMIN_K_TARGET);
         struct target target = {0};
@@ -299,7 +312,7 @@ static void keep_reason(void *opaque, enum vtd_log_level level, const char *line
         vtd_admin_client_send(reasons->client, &record, -1);
 }
 
-static void reload(const struct vtd_administration *administration, struct vtd_admin_client *client,
+static void reload(struct vtd_administration *administration, struct vtd_admin_client *client,
                    const struct vtd_admin_record *request)
 {
         struct reasons reasons = {.log = administration->log, .client = client};
@@ -310,6 +323,10 @@ static void reload(const struct vtd_administration *administration, struct vtd_a
         struct vtd_admin_record record;
 
         (void)request;
+        if (!vtd_bucket_take(&administration->reloads, now_ms())) {
+                vtd_admin_client_refuse(client, "the policies were read just now: try again", "");
+                return;
+        }
         if (vtd_policies_reload(administration->policies, &change, &log) < 0) {
                 vtd_admin_client_refuse(client, "the policies are not taken: all stay as they were",
                                         "");
@@ -326,12 +343,18 @@ static void reload(const struct vtd_administration *administration, struct vtd_a
         vtd_admin_client_done(client);
 }
 
+void vtd_administration_init(struct vtd_administration *administration)
+{
+        administration->started_ms = now_ms();
+        vtd_bucket_init(&administration->reloads, RELOAD_RATE, RELOAD_BURST, now_ms());
+}
+
 void vtd_administration_request(void *administration, struct vtd_admin_client *client,
                                 const struct vtd_admin_record *request)
 {
         static const struct {
                 enum vtd_admin_kind kind;
-                void (*handle)(const struct vtd_administration *administration,
+                void (*handle)(struct vtd_administration *administration,
                                struct vtd_admin_client *client,
                                const struct vtd_admin_record *request);
         } rows[] = {

@@ -20,8 +20,12 @@ struct vtd_administration {
         struct vtd_log *log;
         const char *version;
         uint32_t landlock_abi;
-        uint64_t started_ms; /* monotonic */
+        uint64_t started_ms; /* monotonic; set by init, like the next one */
+        struct vtd_bucket reloads;
 };
+
+/* To be called when what is borrowed has been filled in. */
+void vtd_administration_init(struct vtd_administration *administration);
 
 /* Answers @request, or gives @client a job that does. */
 void vtd_administration_request(void *administration, struct vtd_admin_client *client,

@@ -222,8 +222,8 @@ static int listen_to_administrators(struct vtd_daemon *daemon)
                 .log = daemon->log,
                 .version = config->version,
                 .landlock_abi = daemon->landlock_abi,
-                .started_ms = (uint64_t)g_get_monotonic_time() / 1000,
         };
+        vtd_administration_init(&daemon->administration);
         return vtd_admin_server_new(&daemon->admin,
                                     &(const struct vtd_admin_server_config){
                                             .path = config->control,

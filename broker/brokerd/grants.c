@@ -244,15 +244,15 @@ static int open_grant(struct vtd_grant *grant, int *peer)
         return result;
 }
 
-static void audit_created(const struct vtd_grant *grant, uint64_t seconds)
+static void audit_created(const struct vtd_grant *grant, uint32_t by, uint64_t seconds)
 {
         const struct vtd_policy *policy = &grant->policy;
         char text[256];
         int used;
 
         used = snprintf(text, sizeof(text),
-                        "for %" PRIu64 " s, memory %" PRIu64 ", devices:", seconds,
-                        policy->limits[VTD_POLICY_MEMORY].value);
+                        "by user %" PRIu32 ", for %" PRIu64 " s, memory %" PRIu64 ", devices:", by,
+                        seconds, policy->limits[VTD_POLICY_MEMORY].value);
         for (uint32_t i = 0; i < policy->n_devices && used < (int)sizeof(text); i++)
                 used += snprintf(text + used, sizeof(text) - (size_t)used, " %s",
                                  policy->devices[i].name);
@@ -260,8 +260,8 @@ static void audit_created(const struct vtd_grant *grant, uint64_t seconds)
 }
 
 int vtd_grants_create(struct vtd_grants *grants, struct vtd_tenant *tenant,
-                      const struct vtd_admin_record *request, struct vtd_grant **out, int *peer,
-                      struct vtd_refused *refused)
+                      const struct vtd_admin_record *request, uint32_t by, struct vtd_grant **out,
+                      int *peer, struct vtd_refused *refused)
 {
         uint64_t seconds =
                 vtd_admin_number(request, VTD_ADMIN_K_EXPIRES, VTD_GRANTS_EXPIRES_DEFAULT);
@@ -298,7 +298,7 @@ int vtd_grants_create(struct vtd_grants *grants, struct vtd_tenant *tenant,
         vtd_tenant_charge(tenant, &policy);
         grant->expires_ms = (uint64_t)g_get_monotonic_time() / 1000 + seconds * 1000;
         grant->expiry = g_timeout_add_seconds((guint)seconds, on_expired, grant);
-        audit_created(grant, seconds);
+        audit_created(grant, by, seconds);
         *out = grant;
         return 0;
 }

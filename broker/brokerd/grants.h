@@ -50,13 +50,13 @@ void vtd_grants_init(struct vtd_grants *grants, struct vtd_workers *workers,
 void vtd_grants_deinit(struct vtd_grants *grants);
 
 /*
- * Makes what @request, a CREATE_VM, asks of @tenant.  With @peer, also a connection that is the VM's:
+ * Makes what @request, a CREATE_VM of the administrator @by, asks of @tenant.  With @peer, also a connection that is the VM's:
  * the caller owns *@peer.  Whoever gets that is taken for the VMM, so it is for callers who may be it.
  * Returns 0 with *@out, borrowed; VTD_REFUSED_E with *@refused.
  */
 int vtd_grants_create(struct vtd_grants *grants, struct vtd_tenant *tenant,
-                      const struct vtd_admin_record *request, struct vtd_grant **out, int *peer,
-                      struct vtd_refused *refused);
+                      const struct vtd_admin_record *request, uint32_t by, struct vtd_grant **out,
+                      int *peer, struct vtd_refused *refused);
 
 /* By position, from 0 on; NULL from the last on. */
 struct vtd_grant *vtd_grants_at(const struct vtd_grants *grants, size_t index);
