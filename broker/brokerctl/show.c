@@ -204,22 +204,34 @@ static const struct {
 } columns[] = {
         {"requests", VTD_ADMIN_K_REQUESTS, true},
         {"refusals", VTD_ADMIN_K_REFUSALS, true},
-        {"inv-reqs", VTD_ADMIN_K_INVALIDATE_REQUESTS, true},
-        {"inv-entries", VTD_ADMIN_K_INVALIDATE_ENTRIES, true},
+        {"invalidations", VTD_ADMIN_K_INVALIDATE_REQUESTS, true},
+        {"entries", VTD_ADMIN_K_INVALIDATE_ENTRIES, true},
         {"host-calls", VTD_ADMIN_K_HOST_CALLS, true},
         {"delayed-us", VTD_ADMIN_K_DELAYED_US, true},
         {"mappings", VTD_ADMIN_K_MAPPINGS, false},
         {"devices", VTD_ADMIN_K_DEVICES, false},
-        {"2nd-stage", VTD_ADMIN_K_SECOND_STAGE_TABLES, false},
-        {"1st-stage", VTD_ADMIN_K_FIRST_STAGE_TABLES, false},
-        {"attached", VTD_ADMIN_K_ATTACHMENTS, false},
+        {"second-stage", VTD_ADMIN_K_SECOND_STAGE_TABLES, false},
+        {"first-stage", VTD_ADMIN_K_FIRST_STAGE_TABLES, false},
+        {"attachments", VTD_ADMIN_K_ATTACHMENTS, false},
 };
+
+/* A column is as wide as its title, and has room for a number. */
+static int width_of(size_t column, bool rates)
+{
+        int width = (int)strlen(columns[column].title) + (columns[column].grows && rates ? 2 : 0);
+
+        return width < 10 ? 10 : width;
+}
 
 void vtd_show_stats_title(bool rates)
 {
         (void)printf("%6s", "vm");
-        for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
-                (void)printf(" %11s%s", columns[i].title, columns[i].grows && rates ? "/s" : "");
+        for (size_t i = 0; i < G_N_ELEMENTS(columns); i++) {
+                g_autofree char *title = g_strdup_printf("%s%s", columns[i].title,
+                                                         columns[i].grows && rates ? "/s" : "");
+
+                (void)printf(" %*s", width_of(i, rates), title);
+        }
         (void)printf("  memory\n");
 }
 
@@ -240,9 +252,10 @@ void vtd_show_stats(const struct vtd_admin_record *record, const struct vtd_admi
                 uint64_t then = before ? number(before, columns[i].key) : now;
 
                 if (columns[i].grows && seconds > 0)
-                        (void)printf(" %13.1f", now >= then ? (double)(now - then) / seconds : 0);
+                        (void)printf(" %*.1f", width_of(i, true),
+                                     now >= then ? (double)(now - then) / seconds : 0);
                 else
-                        (void)printf(" %11" PRIu64, now);
+                        (void)printf(" %*" PRIu64, width_of(i, false), now);
         }
         (void)printf("  %s\n", memory);
 }

@@ -219,8 +219,27 @@ static char *draw(const GArray *lines)
         return g_string_free(drawing, FALSE);
 }
 
+/* Those of one kind that nothing above them has shown. */
+static void add_kind(struct tree *tree, enum vtd_admin_kind kind)
+{
+        for (guint i = 0; i < tree->records->len; i++) {
+                const struct vtd_admin_record *record = g_ptr_array_index(tree->records, i);
+
+                if (record->kind != kind || tree->shown[i])
+                        continue;
+                tree->shown[i] = true;
+                add_rest(tree, record);
+        }
+}
+
 char *vtd_tree_draw(const GPtrArray *records)
 {
+        /* What lies on something comes after it. */
+        static const enum vtd_admin_kind kinds[] = {
+                VTD_ADMIN_VM,     VTD_ADMIN_COUNTERS,     VTD_ADMIN_SILENT,
+                VTD_ADMIN_IOAS,   VTD_ADMIN_SECOND_STAGE, VTD_ADMIN_FIRST_STAGE,
+                VTD_ADMIN_DEVICE, VTD_ADMIN_ATTACHMENT,
+        };
         struct tree tree = {
                 .records = records,
                 .shown = g_new0(bool, records->len + 1),
@@ -228,12 +247,8 @@ char *vtd_tree_draw(const GPtrArray *records)
         };
         char *drawing;
 
-        for (guint i = 0; i < records->len; i++) {
-                if (tree.shown[i])
-                        continue;
-                tree.shown[i] = true;
-                add_rest(&tree, g_ptr_array_index(records, i));
-        }
+        for (size_t kind = 0; kind < G_N_ELEMENTS(kinds); kind++)
+                add_kind(&tree, kinds[kind]);
         drawing = draw(tree.lines);
         for (guint i = 0; i < tree.lines->len; i++)
                 g_free(g_array_index(tree.lines, struct line, i).text);

@@ -78,8 +78,6 @@ static bool has_place(const struct vtd_admin_server *server, uint32_t uid)
 static void refuse(struct vtd_admin_server *server, const struct ucred *credentials,
                    const char *reason)
 {
-        vtd_log(server->config.log, VTD_LOG_WARNING, "control: user %u refused: %s",
-                credentials->uid, reason);
         vtd_audit_log_event(server->config.audit, server->config.source,
                             &(const struct vtd_audit_event_line){
                                     .event = "control-refused",

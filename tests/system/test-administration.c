@@ -326,8 +326,8 @@ static void test_an_unused_grant_expires(void **state)
                        create(world, "name = late\nexpires = 3\ndevice = nic0\n"));
         assert_int_equal(access(path, F_OK), 0);
         (void)await_event(world, "grant-ended", "it was not used in time");
-        assert_int_equal(access(path, F_OK), -1);
         expect_done(admin_ask(&world->admin, "status\n"));
+        assert_int_equal(access(path, F_OK), -1);
         assert_null(admin_find(&world->admin, VTD_ADMIN_GRANT, 0));
         assert_int_equal(vtd_admin_number(admin_find(&world->admin, VTD_ADMIN_TENANT, 0),
                                           VTD_ADMIN_K_VMS, 9),
