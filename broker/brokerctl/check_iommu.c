@@ -159,22 +159,38 @@ static void check_driver(struct vtd_checks *checks, const char *address)
                 vtd_checks_say(checks, VTD_CHECK_OK, "driver", address, NULL, "vfio-pci");
 }
 
+/* The functions of its IOMMU group beside itself, "0000:00:04.1 0000:00:04.2". */
+static char *list_members(const struct vtd_checks *checks, const char *address)
+{
+        g_autofree char *path = g_strdup_printf("%s/sys/bus/pci/devices/%s/iommu_group/devices",
+                                                checks->root, address);
+        g_autoptr(GPtrArray) members = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
+        const char *name;
+
+        while (directory && (name = g_dir_read_name(directory)))
+                if (strcmp(name, address) != 0)
+                        g_ptr_array_add(members, g_strdup(name));
+        g_ptr_array_sort(members, compare);
+        g_ptr_array_add(members, NULL);
+        return g_strjoinv(" ", (char **)members->pdata);
+}
+
 static void check_group(struct vtd_checks *checks, const char *sysfs, const char *address)
 {
         size_t members = vtd_topology_count_group(sysfs, address);
+        g_autofree char *others = list_members(checks, address);
 
         if (members == 0)
                 vtd_checks_say(checks, VTD_CHECK_MISSING, "IOMMU group", address,
                                "switch VT-d on in the firmware, and boot with intel_iommu=on",
                                "none: the device is behind no IOMMU");
         else if (members > 1)
-                vtd_checks_say(
-                        checks, VTD_CHECK_NOTE, "IOMMU group", address,
-                        "another slot; or \"allow = shared-group\" in its section, if all "
-                        "members are one tenant's",
-                        "%zu functions cannot be told apart by the IOMMU: refused without an "
-                        "exception",
-                        members);
+                vtd_checks_say(checks, VTD_CHECK_NOTE, "IOMMU group", address,
+                               "another slot; or \"allow = shared-group\" in its section, if all "
+                               "members are one tenant's",
+                               "the IOMMU cannot tell it from %s: refused without an exception",
+                               others);
         else
                 vtd_checks_say(checks, VTD_CHECK_OK, "IOMMU group", address, NULL, "its own");
 }

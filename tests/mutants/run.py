@@ -218,7 +218,8 @@ MODEL_MUTANTS = [
      "                if (!meets_interrupts(page->translated, size))\n"),
 ]
 
-ADMINISTRATION_TESTS = ["unit/test-grant-policy", "unit/test-report", "system/test-administration"]
+ADMINISTRATION_TESTS = ["unit/test-grant-policy", "unit/test-report", "system/test-administration",
+                        "system/test-administrators"]
 ADMINISTRATION_TARGETS = [f"tests/{t}" for t in ADMINISTRATION_TESTS] + [
     "broker/vtd-brokerd", "broker/vtd-brokerctl", "broker/vtd-broker-worker-sim"]
 ADMINISTRATION_MUTANTS = [
