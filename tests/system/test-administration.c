@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -309,6 +310,16 @@ static void test_a_bad_policy_changes_nothing(void **state)
         raw_close(&again);
 }
 
+/* What the service manager is told next. */
+static void expect_notification(struct admin_world *world, const char *text)
+{
+        char told[128] = "";
+
+        assert_in_range(recv(world->run.notify_fd, told, sizeof(told) - 1, 0), 1, sizeof(told));
+        if (strncmp(told, text, strlen(text)) != 0)
+                fail_msg("told \"%s\" instead of \"%s\"", told, text);
+}
+
 /* The same by SIGHUP. */
 static void test_new_policies_are_taken_as_a_whole(void **state)
 {
@@ -323,6 +334,8 @@ static void test_new_policies_are_taken_as_a_whole(void **state)
                                "");
         assert_int_equal(kill(world->run.pid, SIGHUP), 0);
         (void)admin_world_await_event(world, "policies-reloaded", "tenants 2, of these new 1");
+        expect_notification(world, "RELOADING=1\nMONOTONIC_USEC=");
+        expect_notification(world, "READY=1");
         assert_false(admin_world_tenant_connects(world, "red", &other));
         assert_true(admin_world_tenant_connects(world, "green", &other));
         raw_close(&other);

@@ -9,11 +9,13 @@
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shared/checked.h"
+#include "shared/record.h"
 #include "tests/system/admin-world.h"
 
 #define STRANGER   60998
@@ -120,6 +122,37 @@ static void test_a_slow_administrator_holds_up_nobody(void **state)
         admin_close(&other);
 }
 
+/* Whoever sends what is no record is answered or cut off, and nobody else notices. */
+static void test_what_is_no_record_is_refused_or_ends_the_connection(void **state)
+{
+        static char longest[VTD_ADMIN_RECORD_MAX + 1];
+        struct admin_world *world = *state;
+        struct admin_client admin;
+        int sent;
+
+        assert_int_equal(admin_connect(&admin, &world->run), 0);
+        memset(longest, 'a', sizeof(longest) - 1);
+        assert_int_equal(admin_send(&admin, longest), 0);
+        admin_world_expect_refused(admin_receive(&admin), "not \"vtd-control 1", NULL);
+        assert_int_equal(send(admin.socket, "\0\xff", 2, MSG_NOSIGNAL), 2);
+        admin_world_expect_refused(admin_receive(&admin), "a byte is 0", NULL);
+        admin_world_expect_done(admin_ask(&admin, "status\n"));
+        assert_int_equal(send(admin.socket, longest, sizeof(longest), MSG_NOSIGNAL),
+                         (ssize_t)sizeof(longest));
+        assert_null(admin_receive(&admin));
+        admin_close(&admin);
+
+        /* Kernels from 6.16 on do not let descriptors in. */
+        assert_int_equal(admin_connect(&admin, &world->run), 0);
+        sent = vtd_record_send(admin.socket, "vtd-control 1 status\n", 21, STDIN_FILENO);
+        if (sent == 0)
+                assert_null(admin_receive(&admin));
+        else
+                assert_int_equal(sent, -EPERM);
+        admin_close(&admin);
+        admin_world_expect_done(admin_ask(&world->admin, "status\n"));
+}
+
 /* Connections without end: others than root leave room, and those that go make room. */
 static void test_connections_are_bounded(void **state)
 {
@@ -192,6 +225,7 @@ static int run(const char *name)
         const struct CMUnitTest tests[] = {
                 TEST(test_only_root_and_the_group_are_answered),
                 TEST(test_a_slow_administrator_holds_up_nobody),
+                TEST(test_what_is_no_record_is_refused_or_ends_the_connection),
                 TEST(test_connections_are_bounded),
                 TEST(test_policies_are_not_read_all_the_time),
                 TEST(test_an_administrator_may_go_at_any_time),
