@@ -90,14 +90,14 @@ void vtd_door_open(struct vtd_door *door)
 }
 
 int vtd_door_new(struct vtd_door **out, const struct vtd_door_config *config,
-                 const struct vtd_door_place *place, const char *file)
+                 const struct vtd_door_place *place, const char *file, struct vtd_log *log)
 {
         struct vtd_door *door = g_new0(struct vtd_door, 1);
         int result;
 
         door->config = *config;
         result = vtd_listener_init(&door->listener, place->directory, place->path, file,
-                                   config->policy, place->owned, config->workers->config.log);
+                                   config->policy, place->owned, log);
         if (result < 0) {
                 door = vtd_door_free(door);
                 return result;
@@ -125,7 +125,8 @@ struct vtd_door *vtd_door_free(struct vtd_door *door)
 }
 
 int vtd_door_new_for_tenant(struct vtd_door **out, struct vtd_workers *workers,
-                            struct vtd_tenant *tenant, const struct vtd_door_place *place)
+                            struct vtd_tenant *tenant, const struct vtd_door_place *place,
+                            struct vtd_log *log)
 {
         const struct vtd_door_config config = {
                 .workers = workers,
@@ -136,5 +137,5 @@ int vtd_door_new_for_tenant(struct vtd_door **out, struct vtd_workers *workers,
         char file[VTD_SOCKET_FILE_NAME];
 
         (void)snprintf(file, sizeof(file), "%s.sock", tenant->policy.tenant);
-        return vtd_door_new(out, &config, place, file);
+        return vtd_door_new(out, &config, place, file, log);
 }

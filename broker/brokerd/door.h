@@ -39,7 +39,7 @@ struct vtd_door {
  * Returns 0 or a negative errno (reported).
  */
 int vtd_door_new(struct vtd_door **out, const struct vtd_door_config *config,
-                 const struct vtd_door_place *place, const char *file);
+                 const struct vtd_door_place *place, const char *file, struct vtd_log *log);
 /* Removes the socket.  NULL is allowed; returns NULL. */
 struct vtd_door *vtd_door_free(struct vtd_door *door);
 
@@ -54,6 +54,7 @@ void vtd_door_open(struct vtd_door *door);
  * Returns 0 or a negative errno (reported).
  */
 int vtd_door_new_for_tenant(struct vtd_door **out, struct vtd_workers *workers,
-                            struct vtd_tenant *tenant, const struct vtd_door_place *place);
+                            struct vtd_tenant *tenant, const struct vtd_door_place *place,
+                            struct vtd_log *log);
 
 #endif

@@ -236,7 +236,8 @@ static int open_grant(struct vtd_grant *grant, int *peer)
         int result;
 
         (void)snprintf(file, sizeof(file), "%s+%s.sock", grant->policy.tenant, grant->name);
-        result = vtd_door_new(&grant->door, &config, grant->grants->place, file);
+        result = vtd_door_new(&grant->door, &config, grant->grants->place, file,
+                              config_of(grant)->log);
         if (result == 0 && peer)
                 result = make_connection(grant, peer);
         if (result == 0)

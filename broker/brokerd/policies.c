@@ -91,7 +91,8 @@ int vtd_policies_make_doors(struct vtd_policies *policies, struct vtd_workers *w
         policies->grants = grants;
         policies->place = place;
         for (size_t i = 0; result == 0 && (tenant = vtd_tenants_at(&policies->tenants, i)); i++)
-                result = vtd_door_new_for_tenant(&tenant->door, workers, tenant, place);
+                result = vtd_door_new_for_tenant(&tenant->door, workers, tenant, place,
+                                                 workers->config.log);
         return result;
 }
 
@@ -122,7 +123,7 @@ static int prepare(struct vtd_policies *policies, struct vtd_tenant *fresh, stru
 
         if (!before || !before->door)
                 return vtd_door_new_for_tenant(&fresh->door, policies->workers, fresh,
-                                               policies->place);
+                                               policies->place, log);
         if (!policies->place->owned || before->policy.uid == fresh->policy.uid)
                 return 0;
         return vtd_socket_file_give(&before->door->listener.file, fresh->policy.uid, log);

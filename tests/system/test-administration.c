@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,12 @@
 #include "tests/system/admin-world.h"
 
 #define MIB UINT64_C(0x100000)
+
+static const char small_text[] = "[vm]\n"
+                                 "memory = 4MiB\n"
+                                 "modes = passthrough\n"
+                                 "[device tap]\n"
+                                 "simulated = edu\n";
 
 /* Number of the only VM that runs. */
 static uint64_t only_vm(struct admin_world *world)
@@ -283,6 +290,17 @@ static void test_a_revoked_tenant_has_no_socket_until_the_policies_are_read(void
         raw_close(&late);
 }
 
+/* One of the notes of the last answer. */
+static void expect_note(const struct admin_world *world, const char *text)
+{
+        const struct vtd_admin_record *note;
+
+        for (size_t i = 0; (note = admin_find(&world->admin, VTD_ADMIN_NOTE, i)); i++)
+                if (strstr(vtd_admin_text(note, VTD_ADMIN_K_TEXT), text))
+                        return;
+        fail_msg("no note \"%s\"", text);
+}
+
 static void test_a_bad_policy_changes_nothing(void **state)
 {
         struct admin_world *world = *state;
@@ -295,9 +313,7 @@ static void test_a_bad_policy_changes_nothing(void **state)
                          0);
         admin_world_expect_refused(admin_ask(&world->admin, "reload\n"), "all stay as they were",
                                    NULL);
-        assert_non_null(strstr(
-                vtd_admin_text(admin_find(&world->admin, VTD_ADMIN_NOTE, 0), VTD_ADMIN_K_TEXT),
-                "green.policy:2:1: [tenant] lacks the key \"uid\""));
+        expect_note(world, "green.policy:2:1: [tenant] lacks the key \"uid\"");
         (void)admin_world_await_event(world, "policies-refused", "");
         assert_true(admin_world_tenant_connects(world, "red", &again));
         admin_world_expect_done(admin_ask(&world->admin, "status\n"));
@@ -308,6 +324,43 @@ static void test_a_bad_policy_changes_nothing(void **state)
                          1);
         raw_close(&client);
         raw_close(&again);
+}
+
+/* Good policies, but a socket is in the way: what was done until then is undone. */
+static void test_a_socket_that_cannot_be_made_changes_nothing(void **state)
+{
+        struct admin_world *world = *state;
+        struct raw_client client;
+        char path[128], blue[128];
+        struct stat status;
+        FILE *file;
+
+        broker_run_socket_path(&world->run, "green", path, sizeof(path));
+        broker_run_socket_path(&world->run, "blue", blue, sizeof(blue));
+        file = fopen(path, "we");
+        assert_non_null(file);
+        (void)fclose(file);
+        admin_world_remove_policy(world, "red.policy");
+        admin_world_add_policy(world, "blue", geteuid() + 1, admin_world_blue, "");
+        admin_world_add_policy(world, "amber", geteuid(), small_text, "");
+        admin_world_add_policy(world, "green", geteuid(), small_text, "");
+        admin_world_expect_refused(admin_ask(&world->admin, "reload\n"), "all stay as they were",
+                                   NULL);
+        expect_note(world, "green.sock: exists and is no socket");
+        assert_int_equal(stat(blue, &status), 0);
+        assert_int_equal(status.st_uid, geteuid());
+        assert_true(admin_world_tenant_connects(world, "blue", &client));
+        raw_close(&client);
+        assert_true(admin_world_tenant_connects(world, "red", &client));
+        raw_close(&client);
+        assert_false(admin_world_tenant_connects(world, "amber", &client));
+        /* Out of the way, all of it is taken. */
+        assert_int_equal(unlink(path), 0);
+        admin_world_expect_done(admin_ask(&world->admin, "reload\n"));
+        assert_int_equal(stat(blue, &status), 0);
+        if (geteuid() == 0)
+                assert_int_equal(status.st_uid, geteuid() + 1);
+        assert_int_equal(stat(path, &status), 0);
 }
 
 /* What the service manager is told next. */
@@ -328,10 +381,7 @@ static void test_new_policies_are_taken_as_a_whole(void **state)
 
         assert_true(admin_world_tenant_connects(world, "blue", &client));
         admin_world_remove_policy(world, "red.policy");
-        admin_world_add_policy(world, "green", geteuid(),
-                               "[vm]\nmemory = 4MiB\n"
-                               "modes = passthrough\n[device tap]\nsimulated = edu\n",
-                               "");
+        admin_world_add_policy(world, "green", geteuid(), small_text, "");
         assert_int_equal(kill(world->run.pid, SIGHUP), 0);
         (void)admin_world_await_event(world, "policies-reloaded", "tenants 2, of these new 1");
         expect_notification(world, "RELOADING=1\nMONOTONIC_USEC=");
@@ -538,6 +588,7 @@ static int run(const char *name)
                 TEST(test_revoke_ends_a_vm_at_once),
                 TEST(test_a_revoked_tenant_has_no_socket_until_the_policies_are_read),
                 TEST(test_a_bad_policy_changes_nothing),
+                TEST(test_a_socket_that_cannot_be_made_changes_nothing),
                 TEST(test_new_policies_are_taken_as_a_whole),
                 TEST(test_a_vm_keeps_its_policy_but_not_what_was_lost),
                 TEST(test_all_vms_of_a_tenant_end_with_its_file_or_user),
