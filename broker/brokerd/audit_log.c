@@ -104,9 +104,12 @@ static void begin(struct line *line, const struct vtd_audit_source *source, cons
             strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
                 text[0] = '\0';
         append(line, "{\"time\":\"%s.%06ldZ\"", text, now.tv_nsec / 1000);
-        append_text(line, "tenant", source->tenant);
+        if (source->tenant)
+                append_text(line, "tenant", source->tenant);
         if (source->vm != 0)
                 append_number(line, "vm", source->vm);
+        if (source->name && source->name[0] != '\0')
+                append_text(line, "name", source->name);
         append_text(line, "kind", kind);
 }
 

@@ -37,10 +37,11 @@ struct vtd_audit_log {
         char buffer[VTD_AUDIT_BUFFER_SIZE];
 };
 
-/* Whose lines: one per VM, and one per tenant for what concerns no VM (vm 0). */
+/* Whose lines: one per VM, one per tenant for what concerns no VM (vm 0), one for all the rest. */
 struct vtd_audit_source {
-        const char *tenant; /* borrowed, like file */
+        const char *tenant; /* borrowed, like file and name; NULL: no tenant's */
         const char *file;
+        const char *name; /* that the VM's grant has; NULL or empty: none */
         uint32_t vm;
         uint64_t lost; /* lines dropped since the last one written */
         struct vtd_bucket events;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,48 +13,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/brokerd/admin_server.h"
+#include "broker/brokerd/administration.h"
 #include "broker/brokerd/audit_log.h"
 #include "broker/brokerd/audit_names.h"
 #include "broker/brokerd/device_files.h"
 #include "broker/sandbox/landlock.h"
-#include "broker/brokerd/listener.h"
+#include "broker/brokerd/door.h"
 #include "broker/brokerd/metrics.h"
 #include "broker/brokerd/metrics_text.h"
 #include "broker/brokerd/notify.h"
+#include "broker/brokerd/policies.h"
 #include "broker/brokerd/spawn.h"
-#include "broker/brokerd/tenants.h"
 #include "broker/brokerd/uids.h"
 #include "broker/brokerd/workers.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
-/* How long a socket is left alone when no connection of its tenant can be taken now. */
-#define PAUSE_MS 50
-
 /* How long workers may take to end their VMs after SIGTERM; and after that the last closes. */
 #define DRAIN_MS 5000
-
-/* The socket of one tenant, and whether it is being watched. */
-struct door {
-        struct vtd_daemon *daemon;
-        struct vtd_tenant *tenant;
-        struct vtd_listener listener;
-        guint source; /* watches the socket, or the pause; 0: neither */
-};
 
 struct vtd_daemon {
         struct vtd_daemon_config config;
         struct vtd_log *log;
         GMainLoop *loop;
-        struct vtd_tenants tenants;
+        struct vtd_policies policies;
+        struct vtd_grants grants;
+        struct vtd_administration administration;
+        struct vtd_admin_server *admin; /* NULL: no control socket */
         struct vtd_spawn spawn;
         struct vtd_uids uids;
         struct vtd_device_files *devices;
         struct vtd_audit_log *audit;
         struct vtd_workers workers;
-        struct door *doors;          /* one for each tenant */
         struct vtd_metrics *metrics; /* NULL: not asked for */
         int64_t started;             /* seconds of the epoch */
+        struct vtd_door_place place;
         int socket_directory;
         int signals;
         guint signal_source;
@@ -61,83 +56,6 @@ struct vtd_daemon {
         uint32_t landlock_abi;
         bool draining;
 };
-
-static void open_door(struct door *door);
-
-static gboolean on_pause_over(gpointer opaque)
-{
-        struct door *door = opaque;
-
-        door->source = 0;
-        open_door(door);
-        return G_SOURCE_REMOVE;
-}
-
-/* Connections wait in the backlog meanwhile: a flood is slowed down, and only its own tenant's. */
-static gboolean pause_door(struct door *door)
-{
-        door->source = g_timeout_add(PAUSE_MS, on_pause_over, door);
-        return G_SOURCE_REMOVE;
-}
-
-static void audit_refused(struct door *door, const struct vtd_peer *peer)
-{
-        const struct vtd_policy *policy = &door->tenant->policy;
-
-        door->tenant->counts.refused++;
-        vtd_log(door->daemon->log, VTD_LOG_WARNING, "%s: connection refused: %s", policy->tenant,
-                peer->text);
-        vtd_audit_log_event(door->daemon->audit, &door->tenant->source,
-                            &(const struct vtd_audit_event_line){
-                                    .event = "connection-refused",
-                                    .text = peer->text,
-                                    .pid = peer->pid,
-                                    .uid = peer->uid,
-                                    .line = peer->line,
-                            });
-}
-
-static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
-{
-        struct door *door = opaque;
-        struct vtd_peer peer;
-        int connection, result;
-
-        (void)fd;
-        (void)condition;
-        if (vtd_workers_admit(&door->daemon->workers, door->tenant) != 0)
-                return pause_door(door);
-        result = vtd_listener_accept(&door->listener, &connection, &peer);
-        if (result == 0) {
-                vtd_workers_start(&door->daemon->workers, door->tenant, connection, peer.pid);
-        } else if (result == VTD_LISTENER_E_REFUSED) {
-                audit_refused(door, &peer);
-        } else if (result < 0) {
-                vtd_log(door->daemon->log, VTD_LOG_ERROR, "%s: no connection accepted: %s",
-                        door->tenant->policy.tenant, strerror(-result));
-                return pause_door(door);
-        }
-        return G_SOURCE_CONTINUE;
-}
-
-static void open_door(struct door *door)
-{
-        door->source = g_unix_fd_add(door->listener.fd, G_IO_IN, on_connection, door);
-}
-
-static void close_door(struct door *door)
-{
-        if (door->source != 0)
-                (void)g_source_remove(door->source);
-        door->source = 0;
-        vtd_listener_deinit(&door->listener);
-}
-
-static void close_doors(struct vtd_daemon *daemon)
-{
-        for (size_t i = 0; daemon->doors && i < daemon->tenants.count; i++)
-                close_door(&daemon->doors[i]);
-}
 
 static void on_empty(void *opaque)
 {
@@ -166,6 +84,14 @@ static gboolean on_drain_late(gpointer opaque)
         return G_SOURCE_REMOVE;
 }
 
+/* Nobody comes in any more, and nothing is asked. */
+static void end_service(struct vtd_daemon *daemon)
+{
+        daemon->admin = vtd_admin_server_free(daemon->admin);
+        vtd_grants_deinit(&daemon->grants);
+        vtd_policies_close_doors(&daemon->policies);
+}
+
 static void stop(struct vtd_daemon *daemon)
 {
         if (daemon->draining) {
@@ -174,7 +100,7 @@ static void stop(struct vtd_daemon *daemon)
         }
         daemon->draining = true;
         (void)vtd_notify("STOPPING=1", daemon->log);
-        close_doors(daemon);
+        end_service(daemon);
         if (daemon->workers.count == 0) {
                 g_main_loop_quit(daemon->loop);
                 return;
@@ -182,6 +108,21 @@ static void stop(struct vtd_daemon *daemon)
         vtd_log(daemon->log, VTD_LOG_INFO, "ending %zu workers", daemon->workers.count);
         daemon->drain_source = g_timeout_add(DRAIN_MS, on_drain_late, daemon);
         vtd_workers_drain(&daemon->workers);
+}
+
+static void reload(struct vtd_daemon *daemon)
+{
+        struct vtd_policies_change change;
+        char state[64];
+
+        if (daemon->draining)
+                return;
+        (void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIi64,
+                       g_get_monotonic_time());
+        (void)vtd_notify(state, daemon->log);
+        /* Refused, they stay as they were, which has been reported: there is no one to return to. */
+        (void)vtd_policies_reload(&daemon->policies, &change, daemon->log);
+        (void)vtd_notify("READY=1", daemon->log);
 }
 
 static gboolean on_signal(gint fd, GIOCondition condition, gpointer opaque)
@@ -194,6 +135,8 @@ static gboolean on_signal(gint fd, GIOCondition condition, gpointer opaque)
                 return G_SOURCE_CONTINUE;
         if (info.ssi_signo == SIGUSR1)
                 (void)vtd_audit_log_reopen(daemon->audit); /* reported; the old file goes on */
+        else if (info.ssi_signo == SIGHUP)
+                reload(daemon);
         else
                 stop(daemon);
         return G_SOURCE_CONTINUE;
@@ -208,6 +151,7 @@ static int watch_signals(struct vtd_daemon *daemon)
         (void)sigemptyset(&set);
         (void)sigaddset(&set, SIGTERM);
         (void)sigaddset(&set, SIGINT);
+        (void)sigaddset(&set, SIGHUP);
         (void)sigaddset(&set, SIGUSR1);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
                 result = vtd_errno();
@@ -254,46 +198,7 @@ static int check_iommu(struct vtd_daemon *daemon)
         return vtd_device_files_open_iommu(daemon->devices, &fd, daemon->log);
 }
 
-/* A tenant with a worker's user could reach into that worker. */
-static int check_users(struct vtd_daemon *daemon)
-{
-        for (size_t i = 0; i < daemon->tenants.count && !daemon->config.rootless; i++) {
-                const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
-
-                if (policy->uid >= daemon->config.uid_first &&
-                    policy->uid <= daemon->config.uid_last)
-                        return vtd_fail(daemon->log, -EINVAL,
-                                        "%s:%u:1: user %u lies in the range of workers, %u-%u",
-                                        policy->file, policy->uid_line, policy->uid,
-                                        daemon->config.uid_first, daemon->config.uid_last);
-        }
-        return 0;
-}
-
-/* A policy may serve more than one host; what this one cannot offer is said once, here. */
-static void warn_sources(struct vtd_daemon *daemon)
-{
-        bool simulated = daemon->config.host != VTD_HOST_LINUX;
-
-        for (size_t i = 0; i < daemon->tenants.count; i++) {
-                const struct vtd_policy *policy = &daemon->tenants.array[i].policy;
-
-                if (daemon->config.rootless && policy->uid != geteuid())
-                        vtd_log(daemon->log, VTD_LOG_WARNING,
-                                "%s:%u:1: user %u cannot connect: without root the sockets are for "
-                                "user %u",
-                                policy->file, policy->uid_line, policy->uid, geteuid());
-                for (uint32_t d = 0; d < policy->n_devices; d++)
-                        if ((policy->devices[d].source == VTD_POLICY_SOURCE_SIMULATED) != simulated)
-                                vtd_log(daemon->log, VTD_LOG_WARNING,
-                                        "%s:%u:1: device %s is not of this host's kind: plugging "
-                                        "it will fail",
-                                        policy->file, policy->devices[d].line,
-                                        policy->devices[d].name);
-        }
-}
-
-static int open_doors(struct vtd_daemon *daemon)
+static int make_doors(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
         int result;
@@ -302,23 +207,41 @@ static int open_doors(struct vtd_daemon *daemon)
                                              daemon->log);
         if (result < 0)
                 return result;
-        daemon->doors = g_new0(struct door, daemon->tenants.count);
-        for (size_t i = 0; i < daemon->tenants.count; i++)
-                daemon->doors[i] = (struct door){
-                        .daemon = daemon,
-                        .tenant = &daemon->tenants.array[i],
-                        .listener = {.fd = -1},
-                };
-        for (size_t i = 0; i < daemon->tenants.count; i++) {
-                struct door *door = &daemon->doors[i];
+        daemon->place = (struct vtd_door_place){
+                .directory = daemon->socket_directory,
+                .path = config->sockets,
+                .owned = !config->rootless,
+        };
+        vtd_grants_init(&daemon->grants, &daemon->workers, &daemon->place);
+        return vtd_policies_make_doors(&daemon->policies, &daemon->workers, &daemon->grants,
+                                       &daemon->place);
+}
 
-                result = vtd_listener_init(&door->listener, daemon->socket_directory,
-                                           config->sockets, &door->tenant->policy,
-                                           !config->rootless, daemon->log);
-                if (result < 0)
-                        return result;
-        }
-        return 0;
+static int listen_to_administrators(struct vtd_daemon *daemon)
+{
+        const struct vtd_daemon_config *config = &daemon->config;
+
+        if (!config->control)
+                return 0;
+        daemon->administration = (struct vtd_administration){
+                .policies = &daemon->policies,
+                .grants = &daemon->grants,
+                .workers = &daemon->workers,
+                .log = daemon->log,
+                .version = config->version,
+                .landlock_abi = daemon->landlock_abi,
+        };
+        vtd_administration_init(&daemon->administration);
+        return vtd_admin_server_new(&daemon->admin,
+                                    &(const struct vtd_admin_server_config){
+                                            .path = config->control,
+                                            .group = config->control_group,
+                                            .on_request = vtd_administration_request,
+                                            .opaque = &daemon->administration,
+                                            .audit = daemon->audit,
+                                            .source = &daemon->policies.source,
+                                            .log = daemon->log,
+                                    });
 }
 
 static void init_workers(struct vtd_daemon *daemon)
@@ -356,12 +279,13 @@ static void format_metrics(GString *text, void *opaque)
 {
         const struct vtd_daemon *daemon = opaque;
 
-        vtd_metrics_format(text, &(const struct vtd_metrics_view){.version = daemon->config.version,
-                                                                  .host = host_name(daemon),
-                                                                  .started = daemon->started,
-                                                                  .workers = &daemon->workers,
-                                                                  .tenants = &daemon->tenants,
-                                                                  .audit = daemon->audit});
+        vtd_metrics_format(text,
+                           &(const struct vtd_metrics_view){.version = daemon->config.version,
+                                                            .host = host_name(daemon),
+                                                            .started = daemon->started,
+                                                            .workers = &daemon->workers,
+                                                            .tenants = &daemon->policies.tenants,
+                                                            .audit = daemon->audit});
 }
 
 static int start(struct vtd_daemon *daemon)
@@ -373,9 +297,15 @@ static int start(struct vtd_daemon *daemon)
         if (result == 0)
                 result = check_root(daemon);
         if (result == 0)
-                result = vtd_tenants_load(&daemon->tenants, config->policies, daemon->log);
-        if (result == 0)
-                result = check_users(daemon);
+                result = vtd_policies_init(&daemon->policies,
+                                           &(const struct vtd_policies_config){
+                                                   .directory = config->policies,
+                                                   .host = config->host,
+                                                   .rootless = config->rootless,
+                                                   .uid_first = config->uid_first,
+                                                   .uid_last = config->uid_last,
+                                           },
+                                           daemon->log);
         if (result == 0)
                 result = vtd_spawn_init(&daemon->spawn, config->host, config->worker_directory,
                                         config->worker_cgroup, config->rootless, daemon->log);
@@ -383,13 +313,14 @@ static int start(struct vtd_daemon *daemon)
                 result = watch_signals(daemon);
         if (result < 0)
                 return result;
-        warn_sources(daemon);
         init_workers(daemon);
         result = check_iommu(daemon);
+        if (result == 0)
+                result = make_doors(daemon);
         if (result == 0 && config->metrics)
                 result = vtd_metrics_new(&daemon->metrics, config->metrics, format_metrics, daemon,
                                          daemon->log);
-        return result < 0 ? result : open_doors(daemon);
+        return result < 0 ? result : listen_to_administrators(daemon);
 }
 
 int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *config,
@@ -417,8 +348,8 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
 {
         if (!daemon)
                 return NULL;
-        close_doors(daemon);
         daemon->metrics = vtd_metrics_free(daemon->metrics);
+        end_service(daemon);
         vtd_workers_deinit(&daemon->workers);
         if (daemon->signal_source != 0)
                 (void)g_source_remove(daemon->signal_source);
@@ -432,8 +363,7 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
         g_free(daemon->audit);
         vtd_uids_deinit(&daemon->uids);
         vtd_spawn_deinit(&daemon->spawn);
-        g_free(daemon->doors);
-        vtd_tenants_deinit(&daemon->tenants);
+        vtd_policies_deinit(&daemon->policies);
         g_main_loop_unref(daemon->loop);
         g_free(daemon);
         return NULL;
@@ -442,6 +372,7 @@ struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon)
 static void say_ready(struct vtd_daemon *daemon)
 {
         const struct vtd_daemon_config *config = &daemon->config;
+        guint tenants = daemon->policies.tenants.array->len;
         char users[80];
 
         if (config->rootless)
@@ -451,17 +382,15 @@ static void say_ready(struct vtd_daemon *daemon)
                 (void)snprintf(users, sizeof(users), "workers as uid %u-%u", config->uid_first,
                                config->uid_last);
         vtd_log(daemon->log, VTD_LOG_INFO,
-                "ready: host %s, %zu tenant%s, %s, Landlock ABI %u (needed %u), audit %s",
-                host_name(daemon), daemon->tenants.count, daemon->tenants.count == 1 ? "" : "s",
-                users, daemon->landlock_abi, config->landlock_abi_min,
-                vtd_audit_level_name(config->audit_level));
+                "ready: host %s, %u tenant%s, %s, Landlock ABI %u (needed %u), audit %s",
+                host_name(daemon), tenants, tenants == 1 ? "" : "s", users, daemon->landlock_abi,
+                config->landlock_abi_min, vtd_audit_level_name(config->audit_level));
         (void)vtd_notify("READY=1", daemon->log);
 }
 
 int vtd_daemon_run(struct vtd_daemon *daemon)
 {
-        for (size_t i = 0; i < daemon->tenants.count; i++)
-                open_door(&daemon->doors[i]);
+        vtd_policies_open_doors(&daemon->policies);
         say_ready(daemon);
         g_main_loop_run(daemon->loop);
         return 0;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "broker/brokerd/audit_sink.h"
 #include "broker/control/control.h"
@@ -25,6 +26,8 @@ struct vtd_daemon_config {
         const char *metrics; /* socket of the numbers; NULL: none */
         const char *version;
         const char *worker_cgroup;    /* NULL: workers stay in vtd-brokerd's cgroup */
+        const char *control;          /* path of the control socket; NULL: none */
+        gid_t control_group;          /* VTD_ADMIN_NO_GROUP: root only */
         struct vtd_audit_sink *audit; /* borrowed */
         bool rootless;
         uint32_t uid_first; /* unused when rootless */
@@ -42,8 +45,8 @@ int vtd_daemon_new(struct vtd_daemon **out, const struct vtd_daemon_config *conf
 struct vtd_daemon *vtd_daemon_free(struct vtd_daemon *daemon);
 
 /*
- * Says that it is ready, and serves until SIGTERM or SIGINT has been obeyed; SIGUSR1 goes on in a new
- * audit file.  Returns 0.
+ * Says that it is ready, and serves until SIGTERM or SIGINT has been obeyed; SIGHUP has the policies
+ * read again, SIGUSR1 goes on in a new audit file.  Returns 0.
  */
 int vtd_daemon_run(struct vtd_daemon *daemon);
 

@@ -16,7 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "broker/brokerd/topology.h"
+#include "broker/topology/topology.h"
 #include "broker/host_sim/device_file.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
@@ -304,6 +304,21 @@ enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *fi
         if (result != VTD_CONTROL_DEVICE_OPENED)
                 (void)vtd_fail(log, 0, "%s (%s): %s", device->name, device->address, text->text);
         return result;
+}
+
+bool vtd_device_files_matches(const struct vtd_device_files *files,
+                              const struct vtd_policy_device *device, const char *address)
+{
+        char found[VTD_PCI_ADDRESS_SIZE];
+
+        if (!vtd_topology_is_address(address))
+                return false;
+        if (device->source == VTD_POLICY_SOURCE_KIND)
+                return vtd_topology_is_kind(files->sysfs, address, device->address);
+        if (device->source == VTD_POLICY_SOURCE_CDEV)
+                return vtd_topology_find_cdev(files->sysfs, device->address, found) &&
+                       strcmp(found, address) == 0;
+        return device->source == VTD_POLICY_SOURCE_PCI && strcmp(device->address, address) == 0;
 }
 
 static gboolean is_held_by(gpointer key, gpointer value, gpointer opaque)

@@ -6,6 +6,7 @@
 #ifndef VTD_BROKER_BROKERD_DEVICE_FILES_H
 #define VTD_BROKER_BROKERD_DEVICE_FILES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "broker/control/control.h"
@@ -43,6 +44,10 @@ enum vtd_control_device_result vtd_device_files_open(struct vtd_device_files *fi
                                                      uint32_t index, uint32_t vm, int *fd,
                                                      struct vtd_device_text *text,
                                                      struct vtd_log *log);
+
+/* True when the function @address ("0000:00:04.0") is one that the section @device may stand for. */
+bool vtd_device_files_matches(const struct vtd_device_files *files,
+                              const struct vtd_policy_device *device, const char *address);
 
 /* The last descriptor of what @vm holds as device @index is closed: others may have it. */
 void vtd_device_files_release(struct vtd_device_files *files, uint32_t vm, uint32_t index);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket of one tenant: DIRECTORY/TENANT.sock, SOCK_SEQPACKET.
+ * The socket of one tenant, DIRECTORY/TENANT.sock, or of one VM, DIRECTORY/TENANT+VM.sock (no name
+ * of a tenant has a "+"): SOCK_SEQPACKET.
  *
  * Who connects is judged by SO_PEERCRED and, if the policy asks for it, SO_PEERSEC, which the kernel
  * records when connect() is called: they name the process that made the connection, not whoever
@@ -12,11 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/brokerd/socket_file.h"
 #include "policy/policy.h"
 #include "shared/log.h"
-
-/* Connections that wait to be accepted. */
-#define VTD_LISTENER_BACKLOG 64
 
 enum {
         VTD_LISTENER_E_AGAIN = 1, /* nobody waits */
@@ -24,9 +23,7 @@ enum {
 };
 
 struct vtd_listener {
-        int fd;                          /* owned; -1: not listening */
-        int directory;                   /* borrowed: where the socket is */
-        char name[64];                   /* TENANT.sock */
+        struct vtd_socket_file file;
         const struct vtd_policy *policy; /* borrowed: who may connect */
 };
 
@@ -46,13 +43,14 @@ struct vtd_peer {
 int vtd_listener_take_directory(const char *path, int *fd, struct vtd_log *log);
 
 /*
- * Listens on the socket of @policy's tenant in @directory (@path names it in messages and for
- * bind()).  A socket that nobody listens on any more is replaced.  If @owned, the socket file is
- * given to the policy's user.  @policy must outlive the listener.
+ * Listens on the socket @name in @directory (@path names it in messages and for bind()) for VMMs
+ * that @policy admits.  If @owned, the socket file is given to the policy's user.  @policy must
+ * outlive the listener.
  * Returns 0 or a negative errno (reported); deinit is due in both cases.
  */
 int vtd_listener_init(struct vtd_listener *listener, int directory, const char *path,
-                      const struct vtd_policy *policy, bool owned, struct vtd_log *log);
+                      const char *name, const struct vtd_policy *policy, bool owned,
+                      struct vtd_log *log);
 
 /* Stops listening and removes the socket file. */
 void vtd_listener_deinit(struct vtd_listener *listener);

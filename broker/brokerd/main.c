@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <grp.h>
 #include <locale.h>
 #include <poll.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "broker/brokerd/admin_server.h"
 #include "broker/brokerd/capabilities.h"
 #include "broker/brokerd/daemon.h"
 #include "broker/sandbox/landlock.h"
@@ -37,6 +39,8 @@ struct options {
         char *worker_cgroup;
         char *audit_file;
         char *metrics;
+        char *control;
+        char *control_group;
         gint audit_fd;
         gboolean audit_journal;
         gint landlock_abi_min;
@@ -55,6 +59,8 @@ static void clear_options(struct options *options)
         g_free(options->worker_uids);
         g_free(options->worker_directory);
         g_free(options->worker_cgroup);
+        g_free(options->control);
+        g_free(options->control_group);
 }
 
 static const char summary[] =
@@ -83,7 +89,11 @@ static const char description[] =
         "more\n"
         "are lost, and counted in the next line that is written.\n"
         "\n"
-        "Signals: SIGTERM and SIGINT end every VM in order (devices blocked before memory is\n"
+        "Control: with --control, vtd-brokerctl shows what runs, allows single VMs within a\n"
+        "tenant's policy, and revokes.  Root may use it, and the members of --control-group.\n"
+        "\n"
+        "Signals: SIGHUP has all policies read again, or none if there is an error in any.\n"
+        "SIGTERM and SIGINT end every VM in order (devices blocked before memory is\n"
         "unmapped) for up to 5 seconds; a second one kills the workers at once.  Last closes that\n"
         "take longer than 5 more seconds are left to finish by themselves.\n"
         "SIGUSR1 opens the file of --audit-file anew, after it has been renamed.\n"
@@ -202,6 +212,43 @@ static const char *worker_directory(const struct options *options)
         return options->worker_directory ? options->worker_directory : VTD_WORKER_DIRECTORY;
 }
 
+/* A name or a number. */
+static int parse_group(const char *text, gid_t *group, struct vtd_log *log)
+{
+        const struct group *entry;
+        guint64 number;
+
+        if (g_ascii_string_to_unsigned(text, 10, 0, UINT32_MAX - 1, &number, NULL)) {
+                *group = (gid_t)number;
+                return 0;
+        }
+        entry = getgrnam(text);
+        if (!entry)
+                return vtd_fail(log, -ENOENT, "--control-group %s: there is no such group", text);
+        *group = entry->gr_gid;
+        return 0;
+}
+
+static int parse_control(const struct options *options, struct vtd_daemon_config *config,
+                         struct vtd_log *log)
+{
+        config->control = options->control;
+        config->control_group = VTD_ADMIN_NO_GROUP;
+        if (!options->control)
+                return options->control_group
+                               ? vtd_fail(log, -EINVAL, "--control-group: needs --control PATH")
+                               : 0;
+        /* It tells administrators where the sockets of VMs are, as text. */
+        for (const char *c = options->sockets; *c != '\0'; c++)
+                if (*c <= 0x20 || *c > 0x7e)
+                        return vtd_fail(log, -EINVAL,
+                                        "--sockets: with --control, printable ASCII without blanks "
+                                        "only");
+        return options->control_group
+                       ? parse_group(options->control_group, &config->control_group, log)
+                       : 0;
+}
+
 static int parse_directories(const struct options *options, struct vtd_daemon_config *config,
                              struct vtd_log *log)
 {
@@ -247,6 +294,10 @@ static int read_command_line(struct options *options, int *argc, char ***argv, s
                  "Directory of the worker programs (" VTD_WORKER_DIRECTORY ")", "DIR"},
                 {"worker-cgroup", 0, 0, G_OPTION_ARG_FILENAME, &options->worker_cgroup,
                  "cgroup2 directory that workers are put into (vtd-brokerd's own)", "DIR"},
+                {"control", 0, 0, G_OPTION_ARG_FILENAME, &options->control,
+                 "Socket for vtd-brokerctl (none)", "PATH"},
+                {"control-group", 0, 0, G_OPTION_ARG_STRING, &options->control_group,
+                 "Group whose members may use it besides root (none)", "GROUP"},
                 {"landlock-abi-min", 0, 0, G_OPTION_ARG_INT, &options->landlock_abi_min,
                  "Lowest Landlock ABI to accept; can only be raised (6 linux, 1 simulated)", "N"},
                 {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
@@ -353,6 +404,7 @@ int main(int argc, char **argv)
                 return print(&options, &log);
         if (parse_host(options.host, &config, &log) < 0 ||
             parse_directories(&options, &config, &log) < 0 ||
+            parse_control(&options, &config, &log) < 0 ||
             parse_audit(&options, &config, &log) < 0 ||
             parse_uids(options.worker_uids, &config, &log) < 0 ||
             parse_landlock(options.landlock_abi_min, &config, &log) < 0)

@@ -73,6 +73,7 @@ static uint64_t read_number(const struct vtd_tenant *tenant, size_t offset, size
 
 static void add_tenants(GString *text, const struct vtd_tenants *tenants)
 {
+        const struct vtd_tenant *tenant;
         const char *name = NULL;
 
         for (size_t i = 0; i < VTD_ARRAY_SIZE(rows); i++) {
@@ -80,15 +81,12 @@ static void add_tenants(GString *text, const struct vtd_tenants *tenants)
                         name = rows[i].name;
                         begin(text, name, rows[i].type, rows[i].help);
                 }
-                for (size_t t = 0; t < tenants->count; t++) {
-                        const struct vtd_tenant *tenant = &tenants->array[t];
-
+                for (size_t t = 0; (tenant = vtd_tenants_at(tenants, t)); t++)
                         g_string_append_printf(
                                 text, "vtd_broker_%s{tenant=\"%s\"%s%s} %" PRIu64 "\n", name,
                                 tenant->policy.tenant, rows[i].label ? "," : "",
                                 rows[i].label ? rows[i].label : "",
                                 read_number(tenant, rows[i].offset, rows[i].size));
-                }
         }
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
@@ -85,19 +86,28 @@ static int list_policies(const char *path, int *directory_fd, GPtrArray *names, 
 
 static int check_unique(const struct vtd_tenants *tenants, struct vtd_log *log)
 {
-        for (size_t i = 0; i < tenants->count; i++) {
-                for (size_t j = 0; j < i; j++) {
-                        const struct vtd_policy *a = &tenants->array[j].policy;
-                        const struct vtd_policy *b = &tenants->array[i].policy;
+        for (guint i = 0; i < tenants->array->len; i++) {
+                const struct vtd_policy *b = &vtd_tenants_at(tenants, i)->policy;
+                const struct vtd_tenant *first = vtd_tenants_find(tenants, b->tenant);
+                const struct vtd_policy *a = &first->policy;
 
-                        if (strcmp(a->tenant, b->tenant) == 0)
-                                return vtd_fail(log, -EEXIST,
-                                                "%s:%u:1: tenant %s is defined in %s:%u already",
-                                                b->file, b->tenant_line, b->tenant, a->file,
-                                                a->tenant_line);
-                }
+                if (a != b)
+                        return vtd_fail(log, -EEXIST,
+                                        "%s:%u:1: tenant %s is defined in %s:%u already", b->file,
+                                        b->tenant_line, b->tenant, a->file, a->tenant_line);
         }
         return 0;
+}
+
+static struct vtd_tenant *new_tenant(const struct vtd_policy *policy)
+{
+        struct vtd_tenant *tenant = g_new0(struct vtd_tenant, 1);
+
+        tenant->policy = *policy;
+        vtd_audit_source_init(&tenant->source, tenant->policy.tenant, tenant->policy.file, 0);
+        vtd_bucket_init(&tenant->spawns, SPAWN_RATE, SPAWN_BURST,
+                        (uint64_t)g_get_monotonic_time() / 1000);
+        return tenant;
 }
 
 int vtd_tenants_load(struct vtd_tenants *tenants, const char *directory, struct vtd_log *log)
@@ -106,37 +116,71 @@ int vtd_tenants_load(struct vtd_tenants *tenants, const char *directory, struct 
         VTD_CLEANUP_FD int directory_fd = -1;
         int result, first_error = 0;
 
-        *tenants = (struct vtd_tenants){0};
+        tenants->array = g_ptr_array_new_with_free_func(g_free);
         result = list_policies(directory, &directory_fd, names, log);
         if (result < 0)
                 return result;
-        tenants->array = g_new0(struct vtd_tenant, names->len);
         /* All files are judged, so that one start shows every mistake. */
         for (guint i = 0; i < names->len; i++) {
-                struct vtd_tenant *tenant = &tenants->array[tenants->count];
+                struct vtd_policy policy;
 
-                result = vtd_policy_load(&tenant->policy, directory_fd, g_ptr_array_index(names, i),
-                                         log);
+                result = vtd_policy_load(&policy, directory_fd, g_ptr_array_index(names, i), log);
                 if (result == 0)
-                        tenants->count++;
+                        g_ptr_array_add(tenants->array, new_tenant(&policy));
                 else if (first_error == 0)
                         first_error = result;
         }
-        if (first_error < 0)
-                return first_error;
-        for (size_t i = 0; i < tenants->count; i++) {
-                struct vtd_tenant *tenant = &tenants->array[i];
-
-                vtd_audit_source_init(&tenant->source, tenant->policy.tenant, tenant->policy.file,
-                                      0);
-                vtd_bucket_init(&tenant->spawns, SPAWN_RATE, SPAWN_BURST,
-                                (uint64_t)g_get_monotonic_time() / 1000);
-        }
-        return check_unique(tenants, log);
+        return first_error < 0 ? first_error : check_unique(tenants, log);
 }
 
 void vtd_tenants_deinit(struct vtd_tenants *tenants)
 {
-        g_clear_pointer(&tenants->array, g_free);
-        tenants->count = 0;
+        g_clear_pointer(&tenants->array, g_ptr_array_unref);
+}
+
+struct vtd_tenant *vtd_tenants_at(const struct vtd_tenants *tenants, size_t index)
+{
+        return tenants->array && index < tenants->array->len
+                       ? g_ptr_array_index(tenants->array, index)
+                       : NULL;
+}
+
+struct vtd_tenant *vtd_tenants_find(const struct vtd_tenants *tenants, const char *name)
+{
+        struct vtd_tenant *tenant;
+
+        for (size_t i = 0; (tenant = vtd_tenants_at(tenants, i)); i++)
+                if (strcmp(tenant->policy.tenant, name) == 0)
+                        return tenant;
+        return NULL;
+}
+
+const struct vtd_policy_limit *vtd_tenant_exhausted(const struct vtd_tenant *tenant,
+                                                    const struct vtd_policy *wanted)
+{
+        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
+                const struct vtd_policy_limit *total = vtd_policy_total_of(&tenant->policy, i);
+                uint64_t sum;
+
+                if (total && (!vtd_add_u64(tenant->held[i], wanted->limits[i].value, &sum) ||
+                              sum > total->value))
+                        return total;
+        }
+        return NULL;
+}
+
+void vtd_tenant_charge(struct vtd_tenant *tenant, const struct vtd_policy *policy)
+{
+        tenant->vms++;
+        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++)
+                if (vtd_policy_total_of(policy, i))
+                        tenant->held[i] += policy->limits[i].value;
+}
+
+void vtd_tenant_release(struct vtd_tenant *tenant, const struct vtd_policy *policy)
+{
+        tenant->vms--;
+        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++)
+                if (vtd_policy_total_of(policy, i))
+                        tenant->held[i] -= policy->limits[i].value;
 }

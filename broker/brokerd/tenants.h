@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The tenants of a vtd-brokerd: one for each policy file, loaded once at start. */
+/*
+ * The tenants of a vtd-brokerd: one for each policy file.  A tenant stays where it is while a VM of
+ * it is left, also when its file is not there any more.
+ */
 #ifndef VTD_BROKER_BROKERD_TENANTS_H
 #define VTD_BROKER_BROKERD_TENANTS_H
 
+#include <glib.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,19 +27,23 @@ struct vtd_tenant_counts {
         uint64_t devices_refused;
 };
 
+struct vtd_door;
+
 struct vtd_tenant {
-        struct vtd_policy policy;
         struct vtd_tenant_counts counts;
-        unsigned vms;                   /* workers, until their last descriptor is closed */
-        unsigned ending;                /* of these, those without a process any more */
-        unsigned greeting;              /* of these, those without an accepted Hello */
-        struct vtd_bucket spawns;       /* starts of workers */
-        struct vtd_audit_source source; /* lines about no VM */
+        struct vtd_policy policy; /* of its file, when that was read last */
+        struct vtd_door *door;    /* its socket, owned by policies.c; NULL: there is none */
+        bool revoked;             /* it has none until the policies are read again */
+        unsigned vms;             /* grants that wait, and workers until all they had is closed */
+        unsigned ending;          /* of these, workers without a process any more */
+        unsigned greeting;        /* of these, workers without an accepted Hello */
+        uint64_t held[VTD_POLICY_LIMIT_COUNT]; /* by their limits, where there is a total */
+        struct vtd_bucket spawns;              /* starts of workers */
+        struct vtd_audit_source source;        /* lines about no VM */
 };
 
 struct vtd_tenants {
-        struct vtd_tenant *array; /* owned */
-        size_t count;
+        GPtrArray *array; /* owned, like each struct vtd_tenant in it */
 };
 
 /*
@@ -44,5 +53,22 @@ struct vtd_tenants {
  */
 int vtd_tenants_load(struct vtd_tenants *tenants, const char *directory, struct vtd_log *log);
 void vtd_tenants_deinit(struct vtd_tenants *tenants);
+
+/* By position, from 0 on; NULL from the last on. */
+struct vtd_tenant *vtd_tenants_at(const struct vtd_tenants *tenants, size_t index);
+
+/* The tenant called @name, or NULL. */
+struct vtd_tenant *vtd_tenants_find(const struct vtd_tenants *tenants, const char *name);
+
+/*
+ * The total that another VM with the limits of @wanted would exceed, or NULL.  Each VM may use all
+ * that its limits say, so that is what counts.
+ */
+const struct vtd_policy_limit *vtd_tenant_exhausted(const struct vtd_tenant *tenant,
+                                                    const struct vtd_policy *wanted);
+
+/* Counts a VM with the limits of @policy, which did not exhaust a total; and no longer. */
+void vtd_tenant_charge(struct vtd_tenant *tenant, const struct vtd_policy *policy);
+void vtd_tenant_release(struct vtd_tenant *tenant, const struct vtd_policy *policy);
 
 #endif

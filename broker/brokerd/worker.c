@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See worker.h. */
-#include "broker/brokerd/worker.h"
+#include "broker/brokerd/worker_state.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker/brokerd/closer.h"
 #include "broker/control/worker_exit.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
@@ -24,9 +23,6 @@
  * A worker that does not answer within this time is killed, and so is one that does not get ready.
  */
 #define WATCHDOG_LIMIT_MS 10000u
-
-/* A last close that takes longer than this is reported, once. */
-#define CLOSING_LIMIT_MS 10000u
 
 /*
  * From the start to GREETED.  An honest worker ends a connection without Hello by itself, after
@@ -52,85 +48,25 @@
 #define OPEN_BURST    64u
 #define OPEN_PAUSE_MS 50u
 
-enum worker_phase {
-        WORKER_STARTING, /* START went out */
-        WORKER_GREETING, /* READY came */
-        WORKER_SERVING,  /* GREETED came */
-};
-
-/* Descriptors whose last close is going on; one at a time for each VM. */
-struct closing {
-        int pidfd; /* of the closer; -1: nothing is being closed */
-        guint source;
-        uint64_t started_ms;
-        bool slow;        /* said so */
-        bool iommu;       /* the iommufd is among them */
-        uint32_t devices; /* and these devices, as bits */
-};
-
-_Static_assert(VTD_LIMIT_DEVICES <= 32, "struct closing has 32 bits for devices");
-
-struct vtd_worker {
-        struct vtd_workers *workers;
-        struct vtd_tenant *tenant;
-        uint32_t vm;
-        uint32_t uid;
-        enum worker_phase phase;
-        pid_t pid;
-        int pidfd;
-        int control;
-        int iommu;                      /* vtd-brokerd's own duplicate, like the devices */
-        int devices[VTD_LIMIT_DEVICES]; /* by index in the policy; -1: not open */
-        guint control_source;
-        guint exit_source;
-        uint64_t started_ms;
-        uint64_t pinged_ms;
-        bool pinged;             /* PING is unanswered */
-        bool paused;             /* control_source is the end of a pause */
-        bool ended;              /* the process is gone, the VM's descriptors are not */
-        const char *kill_reason; /* NULL: not killed by us */
-        struct closing closing;
-        struct vtd_log log; /* for lines that its VMM or itself can provoke */
-        uint64_t log_lost;
-        struct vtd_bucket log_lines;
-        struct vtd_bucket opens;
-        struct vtd_audit_source source;
-};
-
-static uint64_t now_ms(void)
-{
-        return (uint64_t)g_get_monotonic_time() / 1000;
-}
-
-static struct vtd_log *worker_log(struct vtd_worker *worker)
-{
-        return worker->workers->config.log;
-}
-
 /* Sink of worker->log: a worker that repeats itself fills no disk. */
 static void log_provoked(void *opaque, enum vtd_log_level level, const char *line)
 {
         struct vtd_worker *worker = opaque;
-        const char *tenant = worker->tenant->policy.tenant;
+        const char *tenant = worker->policy.tenant;
 
-        if (!vtd_bucket_take(&worker->log_lines, now_ms())) {
+        if (!vtd_bucket_take(&worker->log_lines, vtd_worker_now_ms())) {
                 worker->log_lost++;
                 return;
         }
         if (worker->log_lost > 0)
-                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: %" PRIu64 " lines lost",
+                vtd_log(vtd_worker_log(worker), VTD_LOG_WARNING, "%s vm %u: %" PRIu64 " lines lost",
                         tenant, worker->vm, worker->log_lost);
         worker->log_lost = 0;
-        vtd_log(worker_log(worker), level, "%s vm %u: %s", tenant, worker->vm, line);
+        vtd_log(vtd_worker_log(worker), level, "%s vm %u: %s", tenant, worker->vm, line);
 }
 
-static const char *tenant_name(const struct vtd_worker *worker)
-{
-        return worker->tenant->policy.tenant;
-}
-
-static void audit_event(struct vtd_worker *worker, const char *event, const char *text,
-                        const char *device)
+void vtd_worker_audit(struct vtd_worker *worker, const char *event, const char *text,
+                      const char *device)
 {
         vtd_audit_log_event(worker->workers->config.audit, &worker->source,
                             &(const struct vtd_audit_event_line){
@@ -143,25 +79,19 @@ static void audit_event(struct vtd_worker *worker, const char *event, const char
                             });
 }
 
-static void clear_source(guint *source)
-{
-        if (*source != 0)
-                (void)g_source_remove(*source);
-        *source = 0;
-}
-
 void vtd_worker_kill(struct vtd_worker *worker, const char *reason)
 {
         if (worker->kill_reason || worker->ended)
                 return;
-        worker->kill_reason = reason;
+        worker->kill_reason = g_strdup(reason);
         /* Its records are worth nothing any more; the exit is seen through the pidfd. */
-        clear_source(&worker->control_source);
-        vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d killed: %s",
-                tenant_name(worker), worker->vm, (int)worker->pid, reason);
+        vtd_worker_clear_source(&worker->control_source);
+        vtd_log(vtd_worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d killed: %s",
+                worker->policy.tenant, worker->vm, (int)worker->pid, reason);
         if (syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
-                vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d not killed: %s",
-                        tenant_name(worker), worker->vm, (int)worker->pid, strerror(errno));
+                vtd_log(vtd_worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d not killed: %s",
+                        worker->policy.tenant, worker->vm, (int)worker->pid, strerror(errno));
+        vtd_worker_end_query(worker);
 }
 
 static void end_greeting(struct vtd_worker *worker)
@@ -173,21 +103,7 @@ static void end_greeting(struct vtd_worker *worker)
         worker->workers->greeting--;
 }
 
-static void free_worker(struct vtd_worker *worker)
-{
-        vtd_uids_give_back(worker->workers->config.uids, worker->uid);
-        worker->tenant->vms--;
-        worker->tenant->ending--;
-        clear_source(&worker->control_source);
-        clear_source(&worker->exit_source);
-        worker->pidfd = vtd_close(worker->pidfd);
-        worker->control = vtd_close(worker->control);
-        vtd_workers_remove(worker->workers, worker);
-        g_free(worker);
-}
-
-/* Sends without waiting.  A worker with a full channel does not read it: that ends it. */
-static void send_record(struct vtd_worker *worker, union vtd_control_record *record, int fd)
+void vtd_worker_send(struct vtd_worker *worker, union vtd_control_record *record, int fd)
 {
         int result = vtd_control_send(worker->control, record, fd);
 
@@ -201,11 +117,11 @@ static void send_empty(struct vtd_worker *worker, enum vtd_control_type type)
 {
         union vtd_control_record record = {.header = {.type = type}};
 
-        send_record(worker, &record, -1);
+        vtd_worker_send(worker, &record, -1);
 }
 
-static void answer_device(struct vtd_worker *worker, uint32_t index,
-                          enum vtd_control_device_result result, int fd)
+void vtd_worker_answer_device(struct vtd_worker *worker, uint32_t index,
+                              enum vtd_control_device_result result, int fd)
 {
         union vtd_control_record record = {
                 .device = {.header = {.type = VTD_CONTROL_DEVICE},
@@ -213,104 +129,7 @@ static void answer_device(struct vtd_worker *worker, uint32_t index,
                            .result = result},
         };
 
-        send_record(worker, &record, fd);
-}
-
-/* What the closer had is closed: it is free for others. */
-static void finish_closing(struct vtd_worker *worker)
-{
-        const struct vtd_policy *policy = &worker->tenant->policy;
-        struct closing *closing = &worker->closing;
-
-        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++) {
-                if (!(closing->devices & UINT32_C(1) << i))
-                        continue;
-                vtd_device_files_release(worker->workers->config.devices, worker->vm, i);
-                audit_event(worker, "device-closed", NULL, policy->devices[i].name);
-                if (!worker->ended && !worker->kill_reason)
-                        answer_device(worker, i, VTD_CONTROL_DEVICE_CLOSED, -1);
-        }
-        if (closing->iommu)
-                audit_event(worker, "iommufd-closed", NULL, NULL);
-        *closing = (struct closing){.pidfd = -1};
-}
-
-static gboolean on_closed(gint fd, GIOCondition condition, gpointer opaque);
-
-/*
- * Closes the devices of the bits @devices, or the iommufd.  If no closer can be started all VMs
- * wait, which is the lesser evil: a device that stays open is one that is not blocked.
- */
-static void start_closing(struct vtd_worker *worker, uint32_t devices, bool iommu)
-{
-        struct closing *closing = &worker->closing;
-        int fds[VTD_CLOSER_FDS_MAX];
-        size_t count = 0;
-        pid_t pid;
-
-        *closing = (struct closing){
-                .pidfd = -1, .started_ms = now_ms(), .devices = devices, .iommu = iommu};
-        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++)
-                if (devices & UINT32_C(1) << i)
-                        fds[count++] = VTD_TAKE_FD(worker->devices[i]);
-        if (iommu)
-                fds[count++] = VTD_TAKE_FD(worker->iommu);
-        if (vtd_closer_start(fds, count, &pid, &closing->pidfd, worker_log(worker)) < 0) {
-                for (size_t i = 0; i < count; i++)
-                        fds[i] = vtd_close(fds[i]);
-                finish_closing(worker);
-                return;
-        }
-        closing->source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, closing->pidfd, G_IO_IN, on_closed,
-                                             worker, NULL);
-}
-
-static uint32_t open_devices(const struct vtd_worker *worker)
-{
-        uint32_t devices = 0;
-
-        for (uint32_t i = 0; i < VTD_LIMIT_DEVICES; i++)
-                if (worker->devices[i] >= 0)
-                        devices |= UINT32_C(1) << i;
-        return devices;
-}
-
-/*
- * The order is the invariant: devices first, whose last close blocks their DMA, then memory.  The
- * iommufd is not even handed to a closer before the devices are closed.
- */
-static void close_rest(struct vtd_worker *worker)
-{
-        while (worker->closing.pidfd < 0) {
-                uint32_t devices = open_devices(worker);
-
-                if (devices == 0 && worker->iommu < 0) {
-                        free_worker(worker);
-                        return;
-                }
-                start_closing(worker, devices, devices == 0);
-        }
-}
-
-static gboolean on_closed(gint fd, GIOCondition condition, gpointer opaque)
-{
-        struct vtd_worker *worker = opaque;
-        siginfo_t info = {0};
-
-        (void)condition;
-        if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-                return G_SOURCE_CONTINUE;
-        /* Closed it has in any case: the kernel does not end a process before that. */
-        if (info.si_code != CLD_EXITED || info.si_status != 0)
-                vtd_log(worker_log(worker), VTD_LOG_WARNING, "%s vm %u: closer %d ended with %s %d",
-                        tenant_name(worker), worker->vm, (int)info.si_pid,
-                        info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
-        worker->closing.source = 0;
-        worker->closing.pidfd = vtd_close(worker->closing.pidfd);
-        finish_closing(worker);
-        if (worker->ended)
-                close_rest(worker);
-        return G_SOURCE_REMOVE;
+        vtd_worker_send(worker, &record, fd);
 }
 
 static void on_ready(struct vtd_worker *worker, const struct vtd_control_ready *ready)
@@ -328,8 +147,9 @@ static void on_ready(struct vtd_worker *worker, const struct vtd_control_ready *
         worker->phase = WORKER_GREETING;
         (void)snprintf(text, sizeof(text),
                        "Landlock ABI %u, %u system call rules, after %" PRIu64 " ms",
-                       ready->landlock_abi, ready->seccomp_rules, now_ms() - worker->started_ms);
-        audit_event(worker, "worker-ready", text, NULL);
+                       ready->landlock_abi, ready->seccomp_rules,
+                       vtd_worker_now_ms() - worker->started_ms);
+        vtd_worker_audit(worker, "worker-ready", text, NULL);
 }
 
 /* The rule that decided is named where there is one that could decide otherwise. */
@@ -360,7 +180,7 @@ static gboolean on_pause_over(gpointer opaque)
         struct vtd_worker *worker = opaque;
 
         /* What was opened over the rate is paid for now. */
-        if (!vtd_bucket_take(&worker->opens, now_ms()))
+        if (!vtd_bucket_take(&worker->opens, vtd_worker_now_ms()))
                 return G_SOURCE_CONTINUE;
         worker->paused = false;
         listen_to(worker);
@@ -372,14 +192,14 @@ static void pause_listening(struct vtd_worker *worker)
 {
         if (worker->control_source == 0)
                 return;
-        clear_source(&worker->control_source);
+        vtd_worker_clear_source(&worker->control_source);
         worker->control_source = g_timeout_add(OPEN_PAUSE_MS, on_pause_over, worker);
         worker->paused = true;
 }
 
 static void on_open_device(struct vtd_worker *worker, uint32_t index)
 {
-        const struct vtd_policy *policy = &worker->tenant->policy;
+        const struct vtd_policy *policy = &worker->policy;
         const struct vtd_policy_device *device;
         enum vtd_control_device_result result;
         struct vtd_device_text text;
@@ -390,17 +210,23 @@ static void on_open_device(struct vtd_worker *worker, uint32_t index)
                 return;
         }
         device = &policy->devices[index];
+        if (worker->lost & UINT32_C(1) << index) {
+                audit_refused_device(worker, device, VTD_CONTROL_DEVICE_MISSING,
+                                     "the tenant's policy grants it no more");
+                vtd_worker_answer_device(worker, index, VTD_CONTROL_DEVICE_MISSING, -1);
+                return;
+        }
         result = vtd_device_files_open(worker->workers->config.devices, policy, index, worker->vm,
                                        &worker->devices[index], &text, &worker->log);
         if (result == VTD_CONTROL_DEVICE_OPENED) {
                 worker->tenant->counts.devices_opened++;
-                audit_event(worker, "device-opened", NULL, device->name);
+                vtd_worker_audit(worker, "device-opened", NULL, device->name);
         } else {
                 worker->tenant->counts.devices_refused++;
                 audit_refused_device(worker, device, result, text.text);
         }
-        answer_device(worker, index, result, worker->devices[index]);
-        if (!vtd_bucket_take(&worker->opens, now_ms()))
+        vtd_worker_answer_device(worker, index, result, worker->devices[index]);
+        if (!vtd_bucket_take(&worker->opens, vtd_worker_now_ms()))
                 pause_listening(worker);
 }
 
@@ -410,7 +236,7 @@ static void on_close_device(struct vtd_worker *worker, uint32_t index)
                 vtd_worker_kill(worker, "CLOSE_DEVICE out of turn");
                 return;
         }
-        start_closing(worker, UINT32_C(1) << index, false);
+        vtd_worker_close_device(worker, index);
 }
 
 static void on_record(struct vtd_worker *worker, const union vtd_control_record *record)
@@ -445,6 +271,9 @@ static void on_record(struct vtd_worker *worker, const union vtd_control_record 
                 else
                         vtd_worker_kill(worker, "PONG out of turn");
                 return;
+        case VTD_CONTROL_REPORT:
+                vtd_worker_take_report(worker, &record->report);
+                return;
         default:
                 vtd_worker_kill(worker, "unknown record");
         }
@@ -466,7 +295,7 @@ static bool take_record(struct vtd_worker *worker)
                 return false;
         case VTD_CONTROL_E_CLOSED:
                 /* It is on its way out; if it is not, it has no more business. */
-                clear_source(&worker->control_source);
+                vtd_worker_clear_source(&worker->control_source);
                 (void)syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
                 return false;
         case VTD_CONTROL_E_VIOLATION:
@@ -517,26 +346,27 @@ static void finish_worker(struct vtd_worker *worker, const siginfo_t *info)
 {
         bool done = info->si_code == CLD_EXITED && info->si_status == VTD_WORKER_EXIT_DONE;
         struct vtd_tenant_counts *counts = &worker->tenant->counts;
-        char text[160];
+        char text[256];
 
         /* What it said last is still in the channel; nothing of it can be answered. */
         drain_control(worker);
         worker->ended = true;
         describe_exit(worker, info, text, sizeof(text));
         if (!done)
-                vtd_log(worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
-                        tenant_name(worker), worker->vm, (int)worker->pid, text);
+                vtd_log(vtd_worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d ended: %s",
+                        worker->policy.tenant, worker->vm, (int)worker->pid, text);
         if (worker->kill_reason)
                 counts->killed++;
         else if (done)
                 counts->done++;
         else
                 counts->failed++;
-        audit_event(worker, "worker-ended", text, NULL);
+        vtd_worker_audit(worker, "worker-ended", text, NULL);
         end_greeting(worker);
-        clear_source(&worker->control_source);
+        vtd_worker_end_query(worker);
+        vtd_worker_clear_source(&worker->control_source);
         worker->tenant->ending++;
-        close_rest(worker);
+        vtd_worker_close_rest(worker);
 }
 
 static gboolean on_exit_ready(gint fd, GIOCondition condition, gpointer opaque)
@@ -552,36 +382,22 @@ static gboolean on_exit_ready(gint fd, GIOCondition condition, gpointer opaque)
         return G_SOURCE_REMOVE;
 }
 
-static void watch_closing(struct vtd_worker *worker)
-{
-        struct closing *closing = &worker->closing;
-
-        if (closing->pidfd < 0 || closing->slow ||
-            now_ms() - closing->started_ms < CLOSING_LIMIT_MS)
-                return;
-        closing->slow = true;
-        vtd_log(worker_log(worker), VTD_LOG_WARNING,
-                "%s vm %u: closing its %s takes long; they and user %u stay taken",
-                tenant_name(worker), worker->vm, closing->iommu ? "iommufd" : "devices",
-                worker->uid);
-        audit_event(worker, "closing-slow", closing->iommu ? "iommufd" : "devices", NULL);
-}
-
 static void watch_answers(struct vtd_worker *worker)
 {
         if (worker->phase == WORKER_STARTING) {
-                if (now_ms() - worker->started_ms > WATCHDOG_LIMIT_MS)
+                if (vtd_worker_now_ms() - worker->started_ms > WATCHDOG_LIMIT_MS)
                         vtd_worker_kill(worker, "it did not get ready");
                 return;
         }
-        if (worker->phase == WORKER_GREETING && now_ms() - worker->started_ms > GREETING_LIMIT_MS) {
+        if (worker->phase == WORKER_GREETING &&
+            vtd_worker_now_ms() - worker->started_ms > GREETING_LIMIT_MS) {
                 /* If it was vtd-brokerd that stood still, GREETED may be waiting. */
                 drain_control(worker);
                 if (worker->phase == WORKER_GREETING)
                         vtd_worker_kill(worker, "it did not greet");
                 return;
         }
-        if (worker->pinged && now_ms() - worker->pinged_ms > WATCHDOG_LIMIT_MS) {
+        if (worker->pinged && vtd_worker_now_ms() - worker->pinged_ms > WATCHDOG_LIMIT_MS) {
                 /* If it was vtd-brokerd that stood still, the answer is waiting. */
                 drain_control(worker);
                 if (worker->pinged)
@@ -591,13 +407,13 @@ static void watch_answers(struct vtd_worker *worker)
         if (worker->pinged)
                 return;
         worker->pinged = true;
-        worker->pinged_ms = now_ms();
+        worker->pinged_ms = vtd_worker_now_ms();
         send_empty(worker, VTD_CONTROL_PING);
 }
 
 void vtd_worker_watch(struct vtd_worker *worker)
 {
-        watch_closing(worker);
+        vtd_worker_watch_closing(worker);
         if (!worker->kill_reason && !worker->ended)
                 watch_answers(worker);
 }
@@ -606,17 +422,6 @@ void vtd_worker_drain(struct vtd_worker *worker)
 {
         if (!worker->kill_reason && !worker->ended)
                 send_empty(worker, VTD_CONTROL_DRAIN);
-}
-
-/* The closer goes on by itself; what was not given to one is closed with this process. */
-static void abandon_closing(struct vtd_worker *worker)
-{
-        vtd_log(worker_log(worker), VTD_LOG_ERROR,
-                "%s vm %u: its descriptors are still being closed", tenant_name(worker),
-                worker->vm);
-        clear_source(&worker->closing.source);
-        worker->closing.pidfd = vtd_close(worker->closing.pidfd);
-        free_worker(worker);
 }
 
 void vtd_worker_wait(struct vtd_worker *worker)
@@ -629,7 +434,7 @@ void vtd_worker_wait(struct vtd_worker *worker)
                 finish_worker(worker, &info);
         /* With nothing left to be closed it is gone by now. */
         if (workers->count == count)
-                abandon_closing(worker);
+                vtd_worker_abandon_closing(worker);
 }
 
 static int send_start(struct vtd_worker *worker)
@@ -644,13 +449,14 @@ static int send_start(struct vtd_worker *worker)
                           .gid = config->rootless ? getegid() : worker->uid,
                           .rootless = config->rootless,
                           .landlock_abi_min = config->landlock_abi_min,
-                          .policy = worker->tenant->policy},
+                          .policy = worker->policy},
         };
         int result = vtd_control_send(worker->control, &record, -1);
 
-        return result == 0 ? 0
-                           : vtd_fail(config->log, vtd_error_fold(result),
-                                      "%s vm %u: START not sent", tenant_name(worker), worker->vm);
+        return result == 0
+                       ? 0
+                       : vtd_fail(config->log, vtd_error_fold(result), "%s vm %u: START not sent",
+                                  worker->policy.tenant, worker->vm);
 }
 
 /* Clones the child; on success the worker has pid, pidfd, control and iommu. */
@@ -680,30 +486,33 @@ static int spawn(struct vtd_worker *worker, int connection)
         return 0;
 }
 
-struct vtd_worker *vtd_worker_new(struct vtd_workers *workers, struct vtd_tenant *tenant,
+struct vtd_worker *vtd_worker_new(struct vtd_workers *workers, const struct vtd_arrival *arrival,
                                   uint32_t uid)
 {
         struct vtd_worker *worker = g_new0(struct vtd_worker, 1);
 
         worker->workers = workers;
-        worker->tenant = tenant;
+        worker->tenant = arrival->tenant;
+        worker->policy = *arrival->policy;
+        (void)g_strlcpy(worker->name, arrival->name, sizeof(worker->name));
         worker->vm = ++workers->last_vm;
         worker->uid = uid;
         worker->pidfd = worker->control = worker->iommu = worker->closing.pidfd = -1;
-        worker->started_ms = now_ms();
+        worker->started_ms = vtd_worker_now_ms();
         for (size_t i = 0; i < VTD_LIMIT_DEVICES; i++)
                 worker->devices[i] = -1;
         worker->log = (struct vtd_log){.sink = log_provoked,
                                        .opaque = worker,
                                        .threshold = workers->config.log->threshold};
-        vtd_bucket_init(&worker->log_lines, LOG_RATE, LOG_BURST, now_ms());
-        vtd_bucket_init(&worker->opens, OPEN_RATE, OPEN_BURST, now_ms());
-        vtd_audit_source_init(&worker->source, tenant->policy.tenant, tenant->policy.file,
+        vtd_bucket_init(&worker->log_lines, LOG_RATE, LOG_BURST, vtd_worker_now_ms());
+        vtd_bucket_init(&worker->opens, OPEN_RATE, OPEN_BURST, vtd_worker_now_ms());
+        vtd_audit_source_init(&worker->source, worker->policy.tenant, worker->policy.file,
                               worker->vm);
+        worker->source.name = worker->name;
         return worker;
 }
 
-int vtd_worker_start(struct vtd_worker *worker, int connection, int peer_pid)
+int vtd_worker_start(struct vtd_worker *worker, const struct vtd_arrival *arrival, int connection)
 {
         char text[64];
         int r = spawn(worker, connection);
@@ -715,14 +524,19 @@ int vtd_worker_start(struct vtd_worker *worker, int connection, int peer_pid)
                 return r;
         }
         worker->workers->greeting++;
-        worker->tenant->vms++;
         worker->tenant->counts.started++;
         worker->tenant->greeting++;
+        if (!arrival->charged)
+                vtd_tenant_charge(worker->tenant, &worker->policy);
         listen_to(worker);
         worker->exit_source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, worker->pidfd, G_IO_IN,
                                                  on_exit_ready, worker, NULL);
-        (void)snprintf(text, sizeof(text), "for a connection of process %d", peer_pid);
-        audit_event(worker, "worker-started", text, NULL);
+        if (arrival->peer_pid != 0)
+                (void)snprintf(text, sizeof(text), "for a connection of process %d",
+                               arrival->peer_pid);
+        else
+                (void)snprintf(text, sizeof(text), "for a connection that was handed out");
+        vtd_worker_audit(worker, "worker-started", text, NULL);
         if (send_start(worker) < 0)
                 vtd_worker_kill(worker, "it could not be started");
         return 0;

@@ -45,29 +45,14 @@ void vtd_workers_deinit(struct vtd_workers *workers)
                         vtd_worker_wait(workers->slots[i]);
 }
 
-/* Each VM may use all that its limits say, so that is what counts against the totals. */
-static const struct vtd_policy_limit *exhausted_total(const struct vtd_tenant *tenant)
+int vtd_workers_admit(struct vtd_workers *workers, const struct vtd_arrival *arrival)
 {
-        const struct vtd_policy *policy = &tenant->policy;
-
-        for (unsigned i = 0; i < VTD_POLICY_LIMIT_COUNT; i++) {
-                const struct vtd_policy_limit *total = vtd_policy_total_of(policy, i);
-                uint64_t sum;
-
-                if (total && (__builtin_mul_overflow(policy->limits[i].value,
-                                                     (uint64_t)tenant->vms + 1, &sum) ||
-                              sum > total->value))
-                        return total;
-        }
-        return NULL;
-}
-
-int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant)
-{
+        struct vtd_tenant *tenant = arrival->tenant;
         size_t others = workers->greeting - tenant->greeting;
 
         /* It has as many VMs as it may, but of one only the end is not over yet. */
-        if ((tenant->vms >= tenant->policy.vms || exhausted_total(tenant)) && tenant->ending > 0)
+        if (!arrival->charged && tenant->ending > 0 &&
+            (tenant->vms >= tenant->policy.vms || vtd_tenant_exhausted(tenant, arrival->policy)))
                 return VTD_WORKERS_E_LATER;
         /* Half of what the others leave: no tenant can take the last place from all of them. */
         if (workers->greeting >= VTD_LIMIT_GREETING ||
@@ -78,18 +63,21 @@ int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant)
                        : VTD_WORKERS_E_LATER;
 }
 
-static void refuse(struct vtd_workers *workers, struct vtd_tenant *tenant, int peer_pid,
-                   const char *text, uint32_t line)
+static int refuse(struct vtd_workers *workers, const struct vtd_arrival *arrival, const char *text,
+                  uint32_t line)
 {
+        struct vtd_tenant *tenant = arrival->tenant;
+
         tenant->counts.refused++;
         vtd_audit_log_event(workers->config.audit, &tenant->source,
                             &(const struct vtd_audit_event_line){
                                     .event = "connection-refused",
                                     .text = text,
-                                    .pid = peer_pid,
+                                    .pid = arrival->peer_pid,
                                     .uid = tenant->policy.uid,
                                     .line = line,
                             });
+        return VTD_WORKERS_E_REFUSED;
 }
 
 void vtd_workers_remove(struct vtd_workers *workers, const struct vtd_worker *worker)
@@ -113,39 +101,45 @@ static void add_worker(struct vtd_workers *workers, struct vtd_worker *worker)
         workers->count++;
 }
 
-void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, int connection,
-                       int peer_pid)
+/* 0, or VTD_WORKERS_E_REFUSED. */
+static int judge_tenant(struct vtd_workers *workers, const struct vtd_arrival *arrival)
+{
+        const struct vtd_tenant *tenant = arrival->tenant;
+        const struct vtd_policy_limit *total;
+
+        if (arrival->charged)
+                return 0;
+        if (tenant->vms >= tenant->policy.vms)
+                return refuse(workers, arrival, "the tenant has as many VMs as it may",
+                              tenant->policy.vms_line);
+        total = vtd_tenant_exhausted(tenant, arrival->policy);
+        if (total)
+                return refuse(
+                        workers, arrival,
+                        "another VM's limits would exceed what all VMs of the tenant may have",
+                        total->line);
+        return 0;
+}
+
+int vtd_workers_start(struct vtd_workers *workers, const struct vtd_arrival *arrival,
+                      int connection)
 {
         VTD_CLEANUP_FD int owned = connection;
-        const struct vtd_policy_limit *total;
         struct vtd_worker *worker;
+        int result = judge_tenant(workers, arrival);
         uint32_t uid;
 
-        if (tenant->vms >= tenant->policy.vms) {
-                refuse(workers, tenant, peer_pid, "the tenant has as many VMs as it may",
-                       tenant->policy.vms_line);
-                return;
-        }
-        total = exhausted_total(tenant);
-        if (total) {
-                refuse(workers, tenant, peer_pid,
-                       "another VM's limits would exceed what all VMs of the tenant may have",
-                       total->line);
-                return;
-        }
-        if (workers->count >= VTD_LIMIT_WORKERS) {
-                refuse(workers, tenant, peer_pid, "vtd-brokerd has as many workers as it may", 0);
-                return;
-        }
-        if (vtd_uids_take(workers->config.uids, &uid) != 0) {
-                refuse(workers, tenant, peer_pid, "no worker user is free", 0);
-                return;
-        }
-        worker = vtd_worker_new(workers, tenant, uid);
-        if (vtd_worker_start(worker, owned, peer_pid) < 0)
-                refuse(workers, tenant, peer_pid, "no worker could be started", 0);
-        else
-                add_worker(workers, worker);
+        if (result != 0)
+                return result;
+        if (workers->count >= VTD_LIMIT_WORKERS)
+                return refuse(workers, arrival, "vtd-brokerd has as many workers as it may", 0);
+        if (vtd_uids_take(workers->config.uids, &uid) != 0)
+                return refuse(workers, arrival, "no worker user is free", 0);
+        worker = vtd_worker_new(workers, arrival, uid);
+        if (vtd_worker_start(worker, arrival, owned) < 0)
+                return refuse(workers, arrival, "no worker could be started", 0);
+        add_worker(workers, worker);
+        return 0;
 }
 
 void vtd_workers_drain(struct vtd_workers *workers)
@@ -160,4 +154,25 @@ void vtd_workers_kill(struct vtd_workers *workers, const char *reason)
         for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
                 if (workers->slots[i])
                         vtd_worker_kill(workers->slots[i], reason);
+}
+
+struct vtd_worker *vtd_workers_at(const struct vtd_workers *workers, size_t slot)
+{
+        return slot < VTD_ARRAY_SIZE(workers->slots) ? workers->slots[slot] : NULL;
+}
+
+struct vtd_worker *vtd_workers_find_name(const struct vtd_workers *workers, const char *name)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
+                if (workers->slots[i] && strcmp(vtd_worker_view(workers->slots[i]).name, name) == 0)
+                        return workers->slots[i];
+        return NULL;
+}
+
+struct vtd_worker *vtd_workers_find(const struct vtd_workers *workers, uint32_t vm)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(workers->slots); i++)
+                if (workers->slots[i] && vtd_worker_view(workers->slots[i]).vm == vm)
+                        return workers->slots[i];
+        return NULL;
 }

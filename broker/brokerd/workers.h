@@ -25,6 +25,15 @@
 
 struct vtd_worker;
 
+/* A VM that comes in. */
+struct vtd_arrival {
+        struct vtd_tenant *tenant;       /* outlives the worker */
+        const struct vtd_policy *policy; /* of this VM; copied */
+        const char *name;                /* of its grant, empty without one; copied */
+        bool charged;                    /* the tenant is charged for it already */
+        int peer_pid;
+};
+
 struct vtd_workers_config {
         enum vtd_host_kind host;
         enum vtd_audit_level audit_level;
@@ -50,6 +59,7 @@ struct vtd_workers {
 
 enum {
         VTD_WORKERS_E_LATER = 1, /* a rate or a number that will pass: leave it in the backlog */
+        VTD_WORKERS_E_REFUSED,   /* reported and audited */
 };
 
 void vtd_workers_init(struct vtd_workers *workers, const struct vtd_workers_config *config);
@@ -59,17 +69,25 @@ void vtd_workers_init(struct vtd_workers *workers, const struct vtd_workers_conf
 void vtd_workers_deinit(struct vtd_workers *workers);
 
 /*
- * May a connection of @tenant be accepted now?  Charges its spawn rate when it may.
+ * May a connection of this kind be accepted now?  Charges the tenant's spawn rate when it may.
  * Returns 0 or VTD_WORKERS_E_LATER.
  */
-int vtd_workers_admit(struct vtd_workers *workers, struct vtd_tenant *tenant);
+int vtd_workers_admit(struct vtd_workers *workers, const struct vtd_arrival *arrival);
 
 /*
  * Starts a worker for @connection, which is the worker's alone afterwards and is closed on every
- * path.  @tenant must outlive the worker.  What cannot be served is reported and audited.
+ * path.  A worker that was started has the tenant's charge for this VM.
+ * Returns 0 or VTD_WORKERS_E_REFUSED.
  */
-void vtd_workers_start(struct vtd_workers *workers, struct vtd_tenant *tenant, int connection,
-                       int peer_pid);
+int vtd_workers_start(struct vtd_workers *workers, const struct vtd_arrival *arrival,
+                      int connection);
+
+/* By slot, from 0 to VTD_LIMIT_WORKERS - 1; NULL: none. */
+struct vtd_worker *vtd_workers_at(const struct vtd_workers *workers, size_t slot);
+
+/* The worker of the VM that is called @name, or has the number @vm; NULL when there is none. */
+struct vtd_worker *vtd_workers_find_name(const struct vtd_workers *workers, const char *name);
+struct vtd_worker *vtd_workers_find(const struct vtd_workers *workers, uint32_t vm);
 
 /* @worker is gone, with all of its descriptors; it is freed after this.  For worker.c. */
 void vtd_workers_remove(struct vtd_workers *workers, const struct vtd_worker *worker);

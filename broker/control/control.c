@@ -25,6 +25,7 @@ static const struct control_kind control_kinds[] = {
         {VTD_CONTROL_DEVICE, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_device)},
         {VTD_CONTROL_PING, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_empty)},
         {VTD_CONTROL_DRAIN, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_empty)},
+        {VTD_CONTROL_QUERY, VTD_CONTROL_TO_WORKER, sizeof(struct vtd_control_query)},
         {VTD_CONTROL_READY, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_ready)},
         {VTD_CONTROL_GREETED, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_empty)},
         {VTD_CONTROL_OPEN_DEVICE, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_open_device)},
@@ -32,6 +33,7 @@ static const struct control_kind control_kinds[] = {
         {VTD_CONTROL_AUDIT, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_audit)},
         {VTD_CONTROL_LOG, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_log)},
         {VTD_CONTROL_PONG, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_empty)},
+        {VTD_CONTROL_REPORT, VTD_CONTROL_TO_BROKERD, sizeof(struct vtd_control_report)},
 };
 
 static const struct control_kind *find_kind(uint32_t type)
@@ -67,6 +69,16 @@ static bool is_open_device_valid(const struct vtd_control_open_device *open)
         return open->index < VTD_LIMIT_DEVICES && open->reserved == 0;
 }
 
+static bool is_zero(const void *data, size_t size)
+{
+        const unsigned char *bytes = data;
+        unsigned char found = 0;
+
+        for (size_t i = 0; i < size; i++)
+                found |= bytes[i];
+        return found == 0;
+}
+
 static bool is_name_character(char c)
 {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -83,10 +95,7 @@ static bool is_name_valid(const char *name, size_t size)
         for (size_t i = 0; i < length; i++)
                 if (!is_name_character(name[i]))
                         return false;
-        for (size_t i = length; i < size; i++)
-                if (name[i] != '\0')
-                        return false;
-        return true;
+        return is_zero(name + length, size - length);
 }
 
 static bool is_audit_valid(const struct vtd_control_audit *audit)
@@ -130,6 +139,64 @@ static bool is_log_valid(const struct vtd_control_log *log)
         return true;
 }
 
+static bool is_query_valid(const struct vtd_control_query *query)
+{
+        return query->first < VTD_CONTROL_POSITIONS && query->reserved == 0;
+}
+
+/* An object of @kind, with everything else 0 that its kind does not name. */
+static bool is_object_valid(const struct vtd_control_object *object)
+{
+        struct vtd_control_object rest = *object;
+
+        switch (object->kind) {
+        case VTD_CONTROL_IOAS:
+                rest.id = 0;
+                break;
+        case VTD_CONTROL_SECOND_STAGE:
+                rest.id = rest.parent = rest.count = 0;
+                break;
+        case VTD_CONTROL_FIRST_STAGE:
+                if ((object->mode != 48 && object->mode != 57) ||
+                    (object->flags & ~VTD_FIRST_STAGE_FLAGS) != 0)
+                        return false;
+                rest.id = rest.parent = rest.count = rest.mode = rest.flags = 0;
+                rest.root = 0;
+                break;
+        case VTD_CONTROL_PLUGGED_DEVICE:
+                if (object->device >= VTD_LIMIT_DEVICES || object->pasid > 20 || object->count > 1)
+                        return false;
+                rest.parent = rest.device = rest.pasid = rest.count = 0;
+                break;
+        case VTD_CONTROL_ATTACHMENT:
+                if (object->device >= VTD_LIMIT_DEVICES || object->pasid > VTD_PASID_MAX ||
+                    (object->mode != VTD_ATTACH_PASSTHROUGH &&
+                     object->mode != VTD_ATTACH_FIRST_STAGE))
+                        return false;
+                rest.parent = rest.device = rest.pasid = rest.mode = 0;
+                break;
+        default:
+                return false;
+        }
+        rest.kind = 0;
+        return is_zero(&rest, sizeof(rest));
+}
+
+static bool is_report_valid(const struct vtd_control_report *report)
+{
+        if (report->next >= VTD_CONTROL_POSITIONS || report->counters.reserved != 0 ||
+            report->n_objects > VTD_CONTROL_REPORT_OBJECTS)
+                return false;
+        for (uint32_t i = 0; i < VTD_CONTROL_REPORT_OBJECTS; i++) {
+                const struct vtd_control_object *object = &report->objects[i];
+
+                if (i < report->n_objects ? !is_object_valid(object)
+                                          : !is_zero(object, sizeof(*object)))
+                        return false;
+        }
+        return true;
+}
+
 static bool is_record_valid(const union vtd_control_record *record)
 {
         switch ((enum vtd_control_type)record->header.type) {
@@ -146,6 +213,10 @@ static bool is_record_valid(const union vtd_control_record *record)
                 return is_audit_valid(&record->audit);
         case VTD_CONTROL_LOG:
                 return is_log_valid(&record->log);
+        case VTD_CONTROL_QUERY:
+                return is_query_valid(&record->query);
+        case VTD_CONTROL_REPORT:
+                return is_report_valid(&record->report);
         case VTD_CONTROL_PING:
         case VTD_CONTROL_DRAIN:
         case VTD_CONTROL_GREETED:

@@ -4,8 +4,10 @@
  * byte order (both ends are built together), each with its own exact size.  Each side treats the
  * other's records as hostile: wrong type, size or value ends the worker.
  *
- * vtd-brokerd -> worker: START once, then DEVICE (answers, at most one descriptor), PING, DRAIN.
- * worker -> vtd-brokerd: READY once, then OPEN_DEVICE, CLOSE_DEVICE, AUDIT, LOG, PONG, GREETED.
+ * vtd-brokerd -> worker: START once, then DEVICE (answers, at most one descriptor), PING, DRAIN,
+ * QUERY.
+ * worker -> vtd-brokerd: READY once, then OPEN_DEVICE, CLOSE_DEVICE, AUDIT, LOG, PONG, GREETED,
+ * REPORT (answers QUERY).
  */
 #ifndef VTD_BROKER_CONTROL_CONTROL_H
 #define VTD_BROKER_CONTROL_CONTROL_H
@@ -27,6 +29,7 @@ enum vtd_control_type {
         VTD_CONTROL_DEVICE,
         VTD_CONTROL_PING,
         VTD_CONTROL_DRAIN,
+        VTD_CONTROL_QUERY,
 
         VTD_CONTROL_READY = 0x100,
         VTD_CONTROL_GREETED, /* Hello came: the connection no longer counts as greeting */
@@ -35,6 +38,7 @@ enum vtd_control_type {
         VTD_CONTROL_AUDIT,
         VTD_CONTROL_LOG,
         VTD_CONTROL_PONG,
+        VTD_CONTROL_REPORT,
 };
 
 enum vtd_audit_level {
@@ -165,6 +169,71 @@ struct vtd_control_log {
         char text[VTD_CONTROL_LOG_TEXT];
 };
 
+/*
+ * Asks for what the VM consists of, from position @first on; 0 begins.  vtd-brokerd has one QUERY out
+ * for each worker at most.
+ */
+struct vtd_control_query {
+        struct vtd_control_header header;
+        uint32_t first;
+        uint32_t reserved;
+};
+
+/* Objects have positions: the IOAS, second-stage tables, first-stage tables, devices, attachments. */
+#define VTD_CONTROL_POSITIONS                                                                      \
+        (1u + VTD_LIMIT_DEVICES + VTD_LIMIT_FIRST_STAGE_TABLES + VTD_LIMIT_DEVICES +               \
+         VTD_LIMIT_DEVICES + VTD_LIMIT_ATTACHMENTS)
+
+enum vtd_control_object_kind {
+        VTD_CONTROL_IOAS = 1,
+        VTD_CONTROL_SECOND_STAGE,
+        VTD_CONTROL_FIRST_STAGE,
+        VTD_CONTROL_PLUGGED_DEVICE,
+        VTD_CONTROL_ATTACHMENT,
+        VTD_CONTROL_OBJECT_END,
+};
+
+#define VTD_CONTROL_NO_ID UINT32_MAX /* of the host's: there is none */
+
+/* One object; fields that are not named for its kind are 0. */
+struct vtd_control_object {
+        uint32_t kind;
+        uint32_t id;     /* the host's, of an IOAS or a table */
+        uint32_t parent; /* table: what it lies on; device: its second-stage table, or
+                          * VTD_CONTROL_NO_ID; attachment: the table that it goes through */
+        uint32_t device; /* device, attachment: index in the policy */
+        uint32_t pasid;  /* attachment: VTD_NO_PASID without one; device: bits of PASIDs */
+        uint32_t count;  /* table: devices or attachments that use it; device: bus mastering */
+        uint32_t mode;   /* attachment: enum vtd_attach_mode; first-stage: address width */
+        uint32_t flags;  /* first-stage */
+        uint64_t root;   /* first-stage */
+};
+
+struct vtd_control_counters {
+        uint64_t requests;
+        uint64_t refused;
+        uint64_t invalidate_requests;
+        uint64_t invalidate_entries;
+        uint64_t host_calls;
+        uint64_t delayed_us;
+        uint64_t memory;
+        uint32_t mappings;
+        uint32_t devices;
+        uint32_t first_stage_tables;
+        uint32_t second_stage_tables;
+        uint32_t attachments;
+        uint32_t reserved;
+};
+
+#define VTD_CONTROL_REPORT_OBJECTS 32u
+struct vtd_control_report {
+        struct vtd_control_header header;
+        uint32_t next; /* position to ask for next, beyond the query's; 0: there is no more */
+        uint32_t n_objects;
+        struct vtd_control_counters counters;
+        struct vtd_control_object objects[VTD_CONTROL_REPORT_OBJECTS];
+};
+
 union vtd_control_record {
         struct vtd_control_header header;
         struct vtd_control_start start;
@@ -174,6 +243,8 @@ union vtd_control_record {
         struct vtd_control_device device;
         struct vtd_control_audit audit;
         struct vtd_control_log log;
+        struct vtd_control_query query;
+        struct vtd_control_report report;
 };
 
 enum {

@@ -16,6 +16,7 @@
 #include "broker/control/control.h"
 #include "broker/host.h"
 #include "broker/sandbox/sandbox.h"
+#include "broker/worker/report.h"
 #include "broker/worker/serve.h"
 #include "broker/worker/supervisor.h"
 #include "broker/worker/vm.h"
@@ -110,6 +111,7 @@ static enum vtd_worker_exit serve_vm(struct worker *worker)
                                     .log = &worker->log,
                             }) != 0)
                 return VTD_WORKER_EXIT_VM;
+        vtd_supervisor_set_reporter(&worker->supervisor, vtd_report_fill, vm);
         if (vtd_supervisor_ready(&worker->supervisor, worker->report.landlock_abi,
                                  worker->report.seccomp_rules) < 0)
                 return VTD_WORKER_EXIT_SUPERVISOR;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See supervisor.h.  The worker is single-threaded and asks one thing at a time, so that a wait
- * here may stop everything else but PING, which is answered wherever the worker waits: a worker
- * that waits for vtd-brokerd is alive.  A lost or violated channel is final: no call is tried
+ * here may stop everything else but PING and QUERY, which are answered wherever the worker waits: a
+ * worker that waits for vtd-brokerd is alive.  A lost or violated channel is final: no call is tried
  * again.
  */
 #include "broker/worker/supervisor.h"
@@ -13,7 +13,7 @@
 #include "shared/cleanup.h"
 #include "shared/error.h"
 
-/* Records taken in by one vtd_supervisor_dispatch(): vtd-brokerd has one PING and one DRAIN out. */
+/* Records taken in by one vtd_supervisor_dispatch(): vtd-brokerd has one of each kind out. */
 #define DISPATCH_BATCH 8
 
 void vtd_supervisor_init(struct vtd_supervisor *supervisor, int socket)
@@ -77,10 +77,22 @@ static int receive(struct vtd_supervisor *supervisor, union vtd_control_record *
         return result == VTD_CONTROL_E_CLOSED ? -ECONNRESET : -EBADMSG;
 }
 
-/* Handles what may come at any time; -EBADMSG for everything else. */
-static int handle_unasked(struct vtd_supervisor *supervisor, uint32_t type)
+static int answer_query(struct vtd_supervisor *supervisor, const struct vtd_control_query *query)
 {
-        switch (type) {
+        union vtd_control_record record = {.header = {.type = VTD_CONTROL_REPORT}};
+
+        if (!supervisor->reporter)
+                return -EBADMSG;
+        supervisor->reporter(supervisor->opaque, query->first, &record.report);
+        return send_record(supervisor, &record);
+}
+
+/* Handles what may come at any time; -EBADMSG for everything else. */
+static int handle_unasked(struct vtd_supervisor *supervisor, const union vtd_control_record *record)
+{
+        switch (record->header.type) {
+        case VTD_CONTROL_QUERY:
+                return answer_query(supervisor, &record->query);
         case VTD_CONTROL_PING:
                 return send_empty(supervisor, VTD_CONTROL_PONG);
         case VTD_CONTROL_DRAIN:
@@ -115,7 +127,7 @@ static int ask_device(struct vtd_supervisor *supervisor, enum vtd_control_type t
                         *answer = record.device;
                         return 0;
                 }
-                result = handle_unasked(supervisor, record.header.type);
+                result = handle_unasked(supervisor, &record);
         }
         return result;
 }
@@ -172,6 +184,13 @@ void vtd_supervisor_audit(struct vtd_supervisor *supervisor, union vtd_control_r
                 supervisor->audit_lost++;
 }
 
+void vtd_supervisor_set_reporter(struct vtd_supervisor *supervisor,
+                                 vtd_supervisor_reporter reporter, void *opaque)
+{
+        supervisor->reporter = reporter;
+        supervisor->opaque = opaque;
+}
+
 void vtd_supervisor_log(void *opaque, enum vtd_log_level level, const char *line)
 {
         struct vtd_supervisor *supervisor = opaque;
@@ -216,7 +235,7 @@ int vtd_supervisor_dispatch(struct vtd_supervisor *supervisor)
                 if (result == VTD_CONTROL_E_AGAIN)
                         return 0;
                 if (result == 0)
-                        result = handle_unasked(supervisor, record.header.type);
+                        result = handle_unasked(supervisor, &record);
                 if (result < 0)
                         return result;
         }

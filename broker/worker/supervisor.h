@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker's end of the control channel.  One object per worker; it answers PING wherever it
- * waits and remembers DRAIN.
+ * The worker's end of the control channel.  One object per worker; it answers PING and QUERY
+ * wherever it waits and remembers DRAIN.
  */
 #ifndef VTD_BROKER_WORKER_SUPERVISOR_H
 #define VTD_BROKER_WORKER_SUPERVISOR_H
@@ -18,11 +18,17 @@ enum {
         VTD_SUPERVISOR_E_NO_IOMMU,
 };
 
+/* Fills in what vtd-brokerd asks for, from position @first on; called wherever the worker waits. */
+typedef void (*vtd_supervisor_reporter)(void *opaque, uint32_t first,
+                                        struct vtd_control_report *report);
+
 struct vtd_supervisor {
         int socket;          /* owned */
         uint32_t audit_lost; /* AUDIT records dropped since the last one that went out */
         bool drain;          /* DRAIN came */
         bool greeted;        /* GREETED went out: Hello was accepted */
+        vtd_supervisor_reporter reporter; /* answers QUERY; NULL: there is nothing to report yet */
+        void *opaque;                     /* of the reporter */
 };
 
 /* Takes over @socket. */
@@ -45,6 +51,10 @@ int vtd_supervisor_close_device(struct vtd_supervisor *supervisor, uint32_t inde
 /* Sends without waiting; when the channel is full the record is counted as lost. */
 void vtd_supervisor_audit(struct vtd_supervisor *supervisor, union vtd_control_record *record);
 
+/* From here on QUERY is answered.  To be called before READY is sent. */
+void vtd_supervisor_set_reporter(struct vtd_supervisor *supervisor,
+                                 vtd_supervisor_reporter reporter, void *opaque);
+
 /* Sink for vtd_log: opaque is the supervisor. */
 void vtd_supervisor_log(void *opaque, enum vtd_log_level level, const char *line);
 
@@ -54,7 +64,7 @@ int vtd_supervisor_ready(struct vtd_supervisor *supervisor, uint32_t landlock_ab
 int vtd_supervisor_greeted(struct vtd_supervisor *supervisor);
 
 /*
- * Takes in what has arrived (PING, DRAIN) without waiting.
+ * Takes in what has arrived (PING, DRAIN, QUERY) without waiting.
  * Returns 0, or a negative errno when the channel is lost or violated: the worker must end.
  */
 int vtd_supervisor_dispatch(struct vtd_supervisor *supervisor);

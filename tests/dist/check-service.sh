@@ -58,6 +58,8 @@ main=$(systemctl show --value -p MainPID vtd-brokerd.service)
 for line in 'NoNewPrivs:.1' 'Seccomp:.2'; do
         grep -q "$line" "/proc/$main/status" || fail "vtd-brokerd has not $line"
 done
+"$prefix/bin/vtd-brokerctl" status --json | grep -q '"tenant": *"blue"' || fail "vtd-brokerctl does not know the tenant"
+systemctl reload vtd-brokerd.service || fail "policies are not read again"
 [[ $(stat -c %a:%u /run/vtd-broker/blue.sock) == 600:2001 ]] || fail "the tenant's socket"
 
 python3 "$here/follow-vmm.py" "$vmm" /run/vtd-broker/blue.sock || fail "the story"

@@ -21,9 +21,10 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
 
 static const uint32_t types[] = {
-        VTD_CONTROL_START, VTD_CONTROL_DEVICE,  VTD_CONTROL_PING,        VTD_CONTROL_DRAIN,
-        VTD_CONTROL_READY, VTD_CONTROL_GREETED, VTD_CONTROL_OPEN_DEVICE, VTD_CONTROL_CLOSE_DEVICE,
-        VTD_CONTROL_AUDIT, VTD_CONTROL_LOG,     VTD_CONTROL_PONG,
+        VTD_CONTROL_START,  VTD_CONTROL_DEVICE,  VTD_CONTROL_PING,        VTD_CONTROL_DRAIN,
+        VTD_CONTROL_READY,  VTD_CONTROL_GREETED, VTD_CONTROL_OPEN_DEVICE, VTD_CONTROL_CLOSE_DEVICE,
+        VTD_CONTROL_AUDIT,  VTD_CONTROL_LOG,     VTD_CONTROL_PONG,        VTD_CONTROL_QUERY,
+        VTD_CONTROL_REPORT,
 };
 
 static void write_audit(const struct vtd_control_audit *record)
@@ -50,6 +51,19 @@ static void write_audit(const struct vtd_control_audit *record)
         free(log);
 }
 
+static void judge_report(const struct vtd_control_report *report)
+{
+        FUZZ_REQUIRE(report->next < VTD_CONTROL_POSITIONS);
+        FUZZ_REQUIRE(report->n_objects <= VTD_CONTROL_REPORT_OBJECTS);
+        for (uint32_t i = 0; i < report->n_objects; i++) {
+                const struct vtd_control_object *object = &report->objects[i];
+
+                FUZZ_REQUIRE(object->kind != 0 && object->kind < VTD_CONTROL_OBJECT_END);
+                FUZZ_REQUIRE(object->device < VTD_LIMIT_DEVICES);
+                FUZZ_REQUIRE(object->pasid <= VTD_PASID_MAX);
+        }
+}
+
 static void judge(const union vtd_control_record *record, enum vtd_control_side side, size_t fds)
 {
         switch ((enum vtd_control_type)record->header.type) {
@@ -74,6 +88,14 @@ static void judge(const union vtd_control_record *record, enum vtd_control_side 
         case VTD_CONTROL_START:
                 (void)vtd_policy_verify(&record->start.policy, NULL);
                 FUZZ_REQUIRE(record->start.uid != 0 && record->start.gid != 0);
+                return;
+        case VTD_CONTROL_QUERY:
+                FUZZ_REQUIRE(side == VTD_CONTROL_TO_WORKER && fds == 0);
+                FUZZ_REQUIRE(record->query.first < VTD_CONTROL_POSITIONS);
+                return;
+        case VTD_CONTROL_REPORT:
+                FUZZ_REQUIRE(side == VTD_CONTROL_TO_BROKERD && fds == 0);
+                judge_report(&record->report);
                 return;
         case VTD_CONTROL_PING:
         case VTD_CONTROL_DRAIN:
@@ -166,7 +188,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
                 sizeof(struct vtd_control_ready),       sizeof(struct vtd_control_empty),
                 sizeof(struct vtd_control_open_device), sizeof(struct vtd_control_open_device),
                 sizeof(struct vtd_control_audit),       sizeof(struct vtd_control_log),
-                sizeof(struct vtd_control_empty),
+                sizeof(struct vtd_control_empty),       sizeof(struct vtd_control_query),
+                sizeof(struct vtd_control_report),
         };
         size_t kind = (seed >> 8) % (sizeof(types) / sizeof(types[0]));
         struct vtd_control_header header = {.type = types[kind], .size = (uint32_t)sizes[kind]};

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""run.py KERNEL_HEADERS [story | model]: seeds faults into a copy of the sources, one at a time.
-Faults of brokering must make the story fail; faults of what the unit remembers for emulated
-devices, which the story has none of, must make the reference model or a unit test fail.  Without a
-fault all of these must pass.
+"""run.py KERNEL_HEADERS [story | model | administration]: seeds faults into a copy of the sources,
+one at a time.  Faults of brokering must make the story fail; faults of what the unit remembers for
+emulated devices, which the story has none of, must make the reference model or a unit test fail;
+faults of what administrators may do, the tests of the control socket.  Without a fault all of these
+must pass.
 
 A fault is an exact replacement of text that stands once in its file, so that a fault which no
 longer applies is an error and not a silent pass.
@@ -217,6 +218,70 @@ MODEL_MUTANTS = [
      "                if (!meets_interrupts(page->translated, size))\n"),
 ]
 
+ADMINISTRATION_TESTS = ["unit/test-grant-policy", "unit/test-report", "system/test-administration",
+                        "system/test-administrators"]
+ADMINISTRATION_TARGETS = [f"tests/{t}" for t in ADMINISTRATION_TESTS] + [
+    "broker/vtd-brokerd", "broker/vtd-brokerctl", "broker/vtd-broker-worker-sim"]
+ADMINISTRATION_MUTANTS = [
+    ("grant-widens", "a grant's limit may be above its tenant's",
+     "broker/brokerd/grant_policy.c",
+     "        if (value > limit->value)\n",
+     "        if (value > limit->value && index != VTD_POLICY_MEMORY)\n"),
+    ("grant-for-any-user", "the user that is asked for is not compared",
+     "broker/brokerd/grant_policy.c",
+     "        if (uid != policy->uid)\n",
+     "        if (uid == 0)\n"),
+    ("grant-not-charged", "a grant that waits does not count",
+     "broker/brokerd/grants.c",
+     "        vtd_tenant_charge(tenant, &policy);\n",
+     "        tenant->vms++;\n"),
+    ("grant-charged-twice", "the VM of a grant counts besides it",
+     "broker/brokerd/worker.c",
+     "        if (!arrival->charged)\n                vtd_tenant_charge(",
+     "        vtd_tenant_charge("),
+    ("grant-takes-many", "a grant's socket takes one VM after the other",
+     "broker/brokerd/grants.c",
+     "                .on_started = on_started,\n",
+     "                .on_started = getenv(\"VTD_BUILD\") ? NULL : on_started,\n"),
+    ("grant-for-ever", "an unused grant does not expire",
+     "broker/brokerd/grants.c",
+     "        grant->expiry = 0;\n        vtd_grant_end(",
+     "        grant->expiry = 0;\n        if (grant->door == NULL)\n                vtd_grant_end("),
+    ("connection-for-the-group", "any member of the group gets a tenant's connection",
+     "broker/brokerd/administration.c",
+     "        if (wanted && caller != 0 && caller != geteuid() && caller != tenant->policy.uid) {\n",
+     "        if (wanted && caller == UINT32_MAX) {\n"),
+    ("anybody-administers", "who connects to the control socket is not looked at",
+     "broker/brokerd/admin_server.c",
+     "        if (!is_allowed(server, connection, &credentials)) {\n",
+     "        if (!is_allowed(server, connection, &credentials) && credentials.uid == UINT32_MAX) {\n"),
+    ("revoked-tenant-comes-back", "a revoked tenant keeps its socket",
+     "broker/brokerd/policies.c",
+     "        tenant->revoked = tenant->revoked || tenant->door != NULL;\n"
+     "        tenant->door = vtd_door_free(tenant->door);\n",
+     "        tenant->revoked = tenant->revoked || tenant->door != NULL;\n"),
+    ("bad-policies-by-halves", "good files are taken although another is bad",
+     "broker/brokerd/tenants.c",
+     "        return first_error < 0 ? first_error : check_unique(tenants, log);\n",
+     "        return tenants->array->len == 0 ? first_error : check_unique(tenants, log);\n"),
+    ("lost-device-stays", "a VM keeps a device that its tenant has lost",
+     "broker/brokerd/worker_view.c",
+     "        if (!reason && (worker->lost & vtd_worker_view(worker).open) != 0)\n",
+     "        if (!reason && (worker->lost & ~vtd_worker_view(worker).open) == UINT32_MAX)\n"),
+    ("lost-device-plugged", "a VM may plug a device that its tenant has lost",
+     "broker/brokerd/worker.c",
+     "        if (worker->lost & UINT32_C(1) << index) {\n",
+     "        if (worker->lost == UINT32_MAX) {\n"),
+    ("client-is-waited-for", "a client that does not read keeps its connection",
+     "broker/brokerd/admin_client.c",
+     "        if (client->queued > 0)\n                return since > STUCK_MS;\n",
+     "        if (client->queued > 0)\n                return since == UINT64_MAX;\n"),
+    ("report-cut", "what does not fit into one report is not asked for any more",
+     "broker/worker/report.c",
+     "                        report->next = at;\n",
+     "                        report->next = 0;\n"),
+]
+
 
 def run(command, **options):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -276,8 +341,19 @@ def model():
     return passed, how
 
 
+def administration():
+    """The tests of the control socket, until one of them fails."""
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", VTD_BUILD=BUILD)
+    passed, how = True, ""
+    for name in ADMINISTRATION_TESTS:
+        if passed:
+            passed, how = test([os.path.join(BUILD, "tests", name)], env=environment)
+    return passed, how
+
+
 PARTS = {"story": (STORY_MUTANTS, STORY_TARGETS, story),
-         "model": (MODEL_MUTANTS, MODEL_TARGETS, model)}
+         "model": (MODEL_MUTANTS, MODEL_TARGETS, model),
+         "administration": (ADMINISTRATION_MUTANTS, ADMINISTRATION_TARGETS, administration)}
 
 
 def judge(mutant, targets, check):

@@ -152,7 +152,7 @@ int broker_run_add_policy(struct broker_run *run, const char *name, const char *
 static void exec_brokerd(const struct broker_run *run, const struct broker_run_config *config,
                          int audit_fd)
 {
-        char program[256], workers[256], policies[96], sockets[96], notify[128];
+        char program[256], workers[256], policies[96], sockets[96], notify[128], control[96];
         const char *argv[20];
         size_t n = 0;
 
@@ -180,6 +180,15 @@ static void exec_brokerd(const struct broker_run *run, const struct broker_run_c
         if (geteuid() == 0) {
                 argv[n++] = "--worker-uids";
                 argv[n++] = config->worker_uids ? config->worker_uids : "60000-60063";
+        }
+        if (config->control) {
+                (void)snprintf(control, sizeof(control), "--control=%s/control.sock",
+                               run->directory);
+                argv[n++] = control;
+        }
+        if (config->control_group) {
+                argv[n++] = "--control-group";
+                argv[n++] = config->control_group;
         }
         argv[n] = NULL;
         /* Ctrl-C is for the test, whose end then ends this. */

@@ -16,12 +16,14 @@
 #define BROKER_RUN_VMM_UID 2001u
 
 struct broker_run_config {
-        const char *build;       /* build directory with broker/ and tests/ below it */
-        const char *host;        /* "simulated" or "linux" */
-        const char *audit_level; /* "refusals", "requests" or "host-calls" */
-        const char *brokerd;     /* installed vtd-brokerd; NULL: the one below build */
-        const char *worker_dir;  /* where the worker programs are; NULL: with that vtd-brokerd */
-        const char *worker_uids; /* "FIRST-LAST"; NULL: a range that is enough for all tests */
+        const char *build;         /* build directory with broker/ and tests/ below it */
+        const char *host;          /* "simulated" or "linux" */
+        const char *audit_level;   /* "refusals", "requests" or "host-calls" */
+        const char *brokerd;       /* installed vtd-brokerd; NULL: the one below build */
+        const char *worker_dir;    /* where the worker programs are; NULL: with that vtd-brokerd */
+        const char *worker_uids;   /* "FIRST-LAST"; NULL: a range that is enough for all tests */
+        bool control;              /* there is a control socket, DIRECTORY/control.sock */
+        const char *control_group; /* NULL: for root only */
 };
 
 struct broker_run {

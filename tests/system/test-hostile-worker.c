@@ -21,6 +21,7 @@
 #include "broker/control/control.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
+#include "tests/system/admin-client.h"
 #include "tests/system/broker-run.h"
 #include "tests/system/raw-client.h"
 
@@ -158,6 +159,36 @@ __attribute__((noreturn)) static void act_plug_for_ever(void)
         }
 }
 
+static void act_report_unasked(void)
+{
+        send_type(VTD_CONTROL_REPORT, 0);
+}
+
+/* What a worker answers when it is asked what its VM consists of. */
+static const struct {
+        const char *tenant;
+        struct vtd_control_report report;
+        const char *end; /* in the audit line worker-ended */
+} reports[] = {
+        {"report-foreign",
+         {.n_objects = 1, .objects = {{.kind = VTD_CONTROL_PLUGGED_DEVICE, .device = 1}}},
+         "its REPORT names a device that its policy lacks"},
+        {"report-circle", {.next = 3}, "REPORT out of turn"},
+        {"report-garbage", {.n_objects = 1}, "breaks the control protocol"},
+};
+
+/* The circle is closed by the second answer; others lie at once. */
+static void answer_query(const char *tenant)
+{
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(reports); i++) {
+                union vtd_control_record record = {.report = reports[i].report};
+
+                record.header.type = VTD_CONTROL_REPORT;
+                if (strcmp(tenant, reports[i].tenant) == 0)
+                        (void)vtd_control_send(VTD_WORKER_FD_CONTROL, &record, -1);
+        }
+}
+
 static const struct behaviour behaviours[] = {
         {"ready-twice", act_ready_twice, "READY out of turn", 5000},
         {"greeted-twice", act_greeted_twice, "GREETED out of turn", 5000},
@@ -166,6 +197,7 @@ static const struct behaviour behaviours[] = {
         {"open-twice", act_open_twice, "OPEN_DEVICE out of turn", 5000},
         {"close-unopened", act_close_unopened, "CLOSE_DEVICE out of turn", 5000},
         {"pong-unasked", act_pong_unasked, "PONG out of turn", 5000},
+        {"report-unasked", act_report_unasked, "REPORT out of turn", 5000},
         {"oversized", act_oversized, "breaks the control protocol", 5000},
         {"descriptor", act_descriptor, "breaks the control protocol", 5000},
         {"silent", act_silent, "it did not greet", 20000},
@@ -176,23 +208,28 @@ static int work(void)
 {
         union vtd_control_record record = {0};
         struct pollfd control = {.fd = VTD_WORKER_FD_CONTROL, .events = POLLIN};
+        char tenant[sizeof(record.start.policy.tenant)];
 
         /* The socket does not block, and START may still be on its way. */
         if (poll(&control, 1, -1) != 1 ||
             recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) <= 0)
                 return 1;
+        memcpy(tenant, record.start.policy.tenant, sizeof(tenant));
         send_type(VTD_CONTROL_READY, 0);
-        if (strcmp(record.start.policy.tenant, "flood") == 0)
+        if (strcmp(tenant, "flood") == 0)
                 act_flood();
-        if (strcmp(record.start.policy.tenant, "plug") == 0)
+        if (strcmp(tenant, "plug") == 0)
                 act_plug_for_ever();
         for (size_t i = 0; i < VTD_ARRAY_SIZE(behaviours); i++)
-                if (strcmp(record.start.policy.tenant, behaviours[i].tenant) == 0)
+                if (strcmp(tenant, behaviours[i].tenant) == 0)
                         behaviours[i].act();
         while (poll(&control, 1, -1) == 1 &&
-               recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) > 0)
+               recv(VTD_WORKER_FD_CONTROL, &record, sizeof(record), 0) > 0) {
                 if (record.header.type == VTD_CONTROL_PING)
                         send_type(VTD_CONTROL_PONG, 0);
+                else if (record.header.type == VTD_CONTROL_QUERY)
+                        answer_query(tenant);
+        }
         return 0;
 }
 
@@ -253,10 +290,14 @@ static int set_up(void **state)
         assert_int_equal(symlink(broker, path), 0);
         for (size_t i = 0; i < VTD_ARRAY_SIZE(behaviours); i++)
                 add_tenant(world, behaviours[i].tenant);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(reports); i++)
+                add_tenant(world, reports[i].tenant);
         add_tenant(world, "flood");
         add_tenant(world, "plug");
-        world->config = (struct broker_run_config){
-                .build = world->build, .host = "simulated", .audit_level = "refusals"};
+        world->config = (struct broker_run_config){.build = world->build,
+                                                   .host = "simulated",
+                                                   .audit_level = "refusals",
+                                                   .control = true};
         start_broker(world);
         *state = world;
         return 0;
@@ -411,6 +452,40 @@ static void test_opening_devices_has_a_rate(void **state)
         raw_close(&client);
 }
 
+/*
+ * A worker that says nothing of its VM is shown as such, in time, and the others are shown all the same;
+ * one that lies is ended.
+ */
+static void test_what_a_worker_says_of_its_vm_is_judged(void **state)
+{
+        struct world *world = *state;
+        struct raw_client silent[2], liars[VTD_ARRAY_SIZE(reports)];
+        struct admin_client admin;
+        int64_t start;
+
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(silent); i++)
+                connect_to(world, "silent", &silent[i]);
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(liars); i++) {
+                connect_to(world, reports[i].tenant, &liars[i]);
+                wait_for(world, reports[i].tenant, "worker-ready", "", 5000);
+        }
+        assert_int_equal(admin_connect(&admin, &world->run), 0);
+        start = now_ms();
+        assert_non_null(admin_ask(&admin, "tree\n"));
+        assert_in_range(now_ms() - start, 1900, 8000);
+        assert_non_null(admin_find(&admin, VTD_ADMIN_SILENT, 1));
+        assert_null(admin_find(&admin, VTD_ADMIN_SILENT, 2));
+        assert_non_null(admin_find(&admin, VTD_ADMIN_VM, 4));
+        assert_null(admin_find(&admin, VTD_ADMIN_DEVICE, 0));
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(liars); i++) {
+                wait_for(world, reports[i].tenant, "worker-ended", reports[i].end, 5000);
+                raw_close(&liars[i]);
+        }
+        for (size_t i = 0; i < VTD_ARRAY_SIZE(silent); i++)
+                raw_close(&silent[i]);
+        admin_close(&admin);
+}
+
 #define TEST(name_) cmocka_unit_test_setup_teardown(name_, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -419,6 +494,7 @@ int main(int argc, char **argv)
                 TEST(test_a_record_out_of_turn_ends_its_worker),
                 TEST(test_flooding_workers_hold_up_nobody),
                 TEST(test_opening_devices_has_a_rate),
+                TEST(test_what_a_worker_says_of_its_vm_is_judged),
         };
 
         if (argc == 1 && strcmp(argv[0], WORKER) == 0)

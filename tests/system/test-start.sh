@@ -73,6 +73,16 @@ refused 1 'sockets none: No such file or directory' "$@" --sockets=none
 refused 1 'worker directory none: No such file or directory; --worker-dir names it' "$@" --worker-dir=none
 refused 1 'worker cgroup .: not on a cgroup2 file system' "$@" --worker-cgroup=.
 
+refused 2 '--control-group: needs --control PATH' "$@" --control-group=0
+refused 2 '--control-group no-such-group: there is no such group' "$@" --control=control --control-group=no-such-group
+refused 2 '--sockets: with --control, printable ASCII without blanks only' "$@" --sockets='a b' --control=control
+refused 1 'control socket in none: No such file or directory' "$@" --control=none/control
+mkdir --mode=777 open
+refused 1 'control socket in open: mode 0777 lets its group or others replace sockets' "$@" --control=open/control
+touch control
+refused 1 'control: exists and is no socket' "$@" --control=control
+rm control
+
 sed 's/^pasids/pasid/' policies/a.policy >bad/a.policy
 refused_policy 'a.policy:12:1: [vm] has no key "pasid"; allowed: memory,'
 sed '/^uid/d' policies/a.policy >bad/a.policy
@@ -123,6 +133,23 @@ started "$@"
 kill "$pid"
 wait "$pid" || fail "exit status $? after SIGTERM"
 [ -z "$(ls sockets)" ] || fail "a socket was left behind"
+
+# The control socket likewise, and the sockets of VMs that were allowed.
+brokerctl=$(dirname "$brokerd")/vtd-brokerctl
+started "$@" --control=control
+"$brokerctl" vm create --control=control --tenant=trial --device=edu0 --name=web1 >out
+[ -S sockets/trial+web1.sock ] || fail "no socket for the VM"
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || true
+[ -S control ] || fail "the control socket should have outlived vtd-brokerd"
+started "$@" --control=control
+[ ! -e sockets/trial+web1.sock ] || fail "the socket of a VM that nobody waits for was left"
+"$brokerctl" status --control=control >out
+kill -HUP "$pid"
+"$brokerctl" vm create --control=control --tenant=trial --device=edu0 >out
+kill "$pid"
+wait "$pid" || fail "exit status $? after SIGTERM"
+[ -z "$(ls sockets)" ] && [ ! -e control ] || fail "a socket was left behind"
 touch sockets/trial.sock
 got=0
 timeout 10 "$brokerd" "$@" 2>err || got=$?

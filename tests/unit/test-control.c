@@ -56,6 +56,8 @@ static const struct {
                      .result = VTD_CONTROL_DEVICE_CLOSED}}},
         {VTD_CONTROL_TO_WORKER, {.empty = {.header.type = VTD_CONTROL_PING}}},
         {VTD_CONTROL_TO_WORKER, {.empty = {.header.type = VTD_CONTROL_DRAIN}}},
+        {VTD_CONTROL_TO_WORKER,
+         {.query = {.header.type = VTD_CONTROL_QUERY, .first = VTD_CONTROL_POSITIONS - 1}}},
         {VTD_CONTROL_TO_BROKERD,
          {.ready = {.header.type = VTD_CONTROL_READY, .landlock_abi = 7, .seccomp_rules = 23}}},
         {VTD_CONTROL_TO_BROKERD, {.empty = {.header.type = VTD_CONTROL_GREETED}}},
@@ -74,6 +76,30 @@ static const struct {
                   .length = 5,
                   .text = "hello"}}},
         {VTD_CONTROL_TO_BROKERD, {.empty = {.header.type = VTD_CONTROL_PONG}}},
+        {VTD_CONTROL_TO_BROKERD,
+         {.report =
+                  {.header.type = VTD_CONTROL_REPORT,
+                   .next = VTD_CONTROL_POSITIONS - 1,
+                   .n_objects = 5,
+                   .objects = {{.kind = VTD_CONTROL_IOAS, .id = 2},
+                               {.kind = VTD_CONTROL_SECOND_STAGE, .id = 3, .parent = 2, .count = 1},
+                               {.kind = VTD_CONTROL_FIRST_STAGE,
+                                .id = 4,
+                                .parent = 3,
+                                .count = 1,
+                                .mode = 57,
+                                .flags = VTD_FIRST_STAGE_FLAGS,
+                                .root = 0x1000},
+                               {.kind = VTD_CONTROL_PLUGGED_DEVICE,
+                                .parent = VTD_CONTROL_NO_ID,
+                                .device = VTD_LIMIT_DEVICES - 1,
+                                .pasid = 20,
+                                .count = 1},
+                               {.kind = VTD_CONTROL_ATTACHMENT,
+                                .parent = 4,
+                                .device = VTD_LIMIT_DEVICES - 1,
+                                .pasid = VTD_PASID_MAX,
+                                .mode = VTD_ATTACH_FIRST_STAGE}}}}},
 };
 
 static union vtd_control_record sample(enum vtd_control_type type)
@@ -178,7 +204,7 @@ static void test_size_is_exact(void **state)
 
 static void test_unknown_types_are_violations(void **state)
 {
-        static const uint32_t types[] = {0, 5, 0xff, 0x107, UINT32_MAX};
+        static const uint32_t types[] = {0, 6, 0xff, 0x108, UINT32_MAX};
         union vtd_control_record record = {0}, received;
 
         (void)state;
@@ -300,6 +326,40 @@ static void test_log_is_judged(void **state)
                 r.log.length = sizeof(r.log.text));
 }
 
+static void test_queries_and_reports_are_judged(void **state)
+{
+        const uint32_t device = VTD_LIMIT_DEVICES;
+
+        (void)state;
+        REFUSES(VTD_CONTROL_QUERY, r.query.first = VTD_CONTROL_POSITIONS);
+        REFUSES(VTD_CONTROL_QUERY, r.query.reserved = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.next = VTD_CONTROL_POSITIONS);
+        REFUSES(VTD_CONTROL_REPORT, r.report.n_objects = VTD_CONTROL_REPORT_OBJECTS + 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.n_objects = UINT32_MAX);
+        REFUSES(VTD_CONTROL_REPORT, r.report.n_objects = 4);
+        REFUSES(VTD_CONTROL_REPORT, r.report.n_objects = 6);
+        REFUSES(VTD_CONTROL_REPORT, r.report.counters.reserved = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[31].root = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[0].kind = 0);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[0].kind = VTD_CONTROL_OBJECT_END);
+        for (size_t i = 0; i < 4; i++)
+                REFUSES(VTD_CONTROL_REPORT, r.report.objects[i == 2 ? 4 : i].root = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[0].parent = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[1].device = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[2].mode = 39);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[2].flags = VTD_FIRST_STAGE_FLAGS + 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[2].pasid = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[3].device = device);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[3].pasid = 21);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[3].count = 2);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[3].mode = 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[4].device = device);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[4].pasid = VTD_PASID_MAX + 1);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[4].mode = VTD_ATTACH_BLOCKED);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[4].mode = VTD_ATTACH_MODE_END);
+        REFUSES(VTD_CONTROL_REPORT, r.report.objects[4].id = 1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -311,6 +371,7 @@ int main(void)
                 cmocka_unit_test(test_device_records_are_judged),
                 cmocka_unit_test(test_audit_is_judged),
                 cmocka_unit_test(test_log_is_judged),
+                cmocka_unit_test(test_queries_and_reports_are_judged),
         };
 
         return cmocka_run_group_tests_name("control", tests, NULL, NULL);

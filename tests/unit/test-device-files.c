@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "broker/brokerd/device_files.h"
-#include "broker/brokerd/topology.h"
+#include "broker/topology/topology.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 

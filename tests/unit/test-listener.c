@@ -72,7 +72,7 @@ static int set_up(void **state)
                 .gid = VTD_POLICY_ANY_GROUP,
         };
         assert_int_equal(vtd_listener_init(&door->listener, door->directory, door->path,
-                                           &door->policy, false, NULL),
+                                           "blue.sock", &door->policy, false, NULL),
                          0);
         *state = door;
         return 0;

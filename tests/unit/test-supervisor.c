@@ -202,6 +202,35 @@ static void test_dispatch_takes_what_may_come_at_any_time(void **state)
         assert_true(channel->supervisor.drain);
 }
 
+static void report_first(void *opaque, uint32_t first, struct vtd_control_report *report)
+{
+        report->counters.requests = first;
+        ++*(unsigned *)opaque;
+}
+
+/* Also in the middle of a request that waits; a QUERY before there is anything to report is not. */
+static void test_query_is_answered_wherever_the_worker_waits(void **state)
+{
+        union vtd_control_record query = {.query = {.header.type = VTD_CONTROL_QUERY, .first = 7}};
+        struct channel *channel = *state;
+        unsigned reports = 0;
+
+        assert_int_equal(vtd_control_send(channel->brokerd, &query, -1), 0);
+        assert_int_equal(vtd_supervisor_dispatch(&channel->supervisor), -EBADMSG);
+        expect_nothing(channel);
+        vtd_supervisor_set_reporter(&channel->supervisor, report_first, &reports);
+        assert_int_equal(vtd_control_send(channel->brokerd, &query, -1), 0);
+        assert_int_equal(vtd_supervisor_dispatch(&channel->supervisor), 0);
+        assert_int_equal(expect(channel, VTD_CONTROL_REPORT).report.counters.requests, 7);
+        assert_int_equal(vtd_control_send(channel->brokerd, &query, -1), 0);
+        send_device(channel, 0, VTD_CONTROL_DEVICE_CLOSED, -1);
+        assert_int_equal(vtd_supervisor_close_device(&channel->supervisor, 0), 0);
+        (void)expect(channel, VTD_CONTROL_CLOSE_DEVICE);
+        assert_int_equal(expect(channel, VTD_CONTROL_REPORT).report.counters.requests, 7);
+        expect_nothing(channel);
+        assert_int_equal(reports, 2);
+}
+
 static void test_unasked_device_is_a_violation(void **state)
 {
         struct channel *channel = *state;
@@ -290,6 +319,7 @@ int main(void)
                 TEST(test_ping_is_answered_and_drain_kept_while_waiting),
                 TEST(test_waits_for_a_late_answer),
                 TEST(test_dispatch_takes_what_may_come_at_any_time),
+                TEST(test_query_is_answered_wherever_the_worker_waits),
                 TEST(test_unasked_device_is_a_violation),
                 TEST(test_lost_channel_ends_every_call),
                 TEST(test_audit_never_waits_and_counts_what_is_lost),
