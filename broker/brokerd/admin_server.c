@@ -172,7 +172,7 @@ static int listen_on(struct vtd_admin_server *server)
                                                 config->log);
         if (result == 0)
                 result = vtd_socket_file_init(&server->file, server->directory, directory, name,
-                                              &rights, config->log);
+                                              SOCK_SEQPACKET, &rights, config->log);
         return result;
 }
 

@@ -44,7 +44,8 @@ int vtd_listener_init(struct vtd_listener *listener, int directory, const char *
         };
 
         listener->policy = policy;
-        return vtd_socket_file_init(&listener->file, directory, path, name, &rights, log);
+        return vtd_socket_file_init(&listener->file, directory, path, name, SOCK_SEQPACKET, &rights,
+                                    log);
 }
 
 void vtd_listener_deinit(struct vtd_listener *listener)

@@ -4,19 +4,13 @@
 
 #include <errno.h>
 #include <glib-unix.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "broker/brokerd/bucket.h"
+#include "broker/brokerd/socket_file.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
-#include "shared/error.h"
-#include "shared/record.h"
 
-#define BACKLOG  16
 #define PAUSE_MS 200u
 
 /* One scraper, from its connection to the end of its response. */
@@ -30,9 +24,9 @@ struct client {
 };
 
 struct vtd_metrics {
-        struct sockaddr_un address;
-        int fd;       /* -1: not listening */
-        guint source; /* watches fd, or ends a pause; 0: all places are taken */
+        int directory;
+        struct vtd_socket_file file; /* in it */
+        guint source;                /* watches it, or ends a pause; 0: all places are taken */
         vtd_metrics_source *format;
         void *opaque; /* of format */
         struct vtd_bucket bucket;
@@ -167,79 +161,42 @@ static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
 
 static void watch(struct vtd_metrics *metrics)
 {
-        metrics->source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, metrics->fd, G_IO_IN,
+        metrics->source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, metrics->file.fd, G_IO_IN,
                                              on_connection, metrics, NULL);
 }
 
-/* Removes a socket that nobody serves any more; whatever else is there stays, and is an error. */
-static int remove_stale(const struct sockaddr_un *address)
+static int start_listening(struct vtd_metrics *metrics, const char *path, struct vtd_log *log)
 {
-        VTD_CLEANUP_FD int fd = -1;
-        struct stat status;
+        g_autofree char *directory = g_path_get_dirname(path);
+        g_autofree char *name = g_path_get_basename(path);
+        const struct vtd_socket_rights rights = {
+                .mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1};
+        int result;
 
-        if (lstat(address->sun_path, &status) < 0)
-                return errno == ENOENT ? 0 : vtd_errno();
-        if (!S_ISSOCK(status.st_mode))
-                return -EEXIST;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return vtd_errno();
-        if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-            errno != ECONNREFUSED)
-                return -EADDRINUSE;
-        return unlink(address->sun_path) < 0 ? vtd_errno() : 0;
-}
-
-static int start_listening(struct vtd_metrics *metrics)
-{
-        mode_t before;
-        int result = remove_stale(&metrics->address);
-
+        result = vtd_socket_file_open_directory("metrics in", directory, &metrics->directory, log);
         if (result < 0)
                 return result;
-        metrics->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (metrics->fd < 0)
-                return vtd_errno();
-        before = umask(0117);
-        if (bind(metrics->fd, (const struct sockaddr *)&metrics->address,
-                 sizeof(metrics->address)) < 0) {
-                result = vtd_errno();
-                metrics->fd = vtd_close(metrics->fd); /* the file, if any, is somebody else's */
-        }
-        (void)umask(before);
-        if (result < 0)
-                return result;
-        /* Kernels before 6.16 cannot; whoever may connect here could do vtd-brokerd worse. */
-        result = vtd_record_accept_fds(metrics->fd, false);
-        if (result < 0 && result != -ENOPROTOOPT)
-                return result;
-        return listen(metrics->fd, BACKLOG) < 0 ? vtd_errno() : 0;
+        return vtd_socket_file_init(&metrics->file, metrics->directory, directory, name,
+                                    SOCK_STREAM, &rights, log);
 }
 
 int vtd_metrics_new(struct vtd_metrics **out, const char *path, vtd_metrics_source *source,
                     void *opaque, struct vtd_log *log)
 {
-        struct vtd_metrics *metrics;
+        struct vtd_metrics *metrics = g_new0(struct vtd_metrics, 1);
         int result;
 
-        if (strlen(path) >= sizeof(metrics->address.sun_path))
-                return vtd_fail(log, -ENAMETOOLONG,
-                                "metrics %s: the name has %zu characters, %zu are allowed", path,
-                                strlen(path), sizeof(metrics->address.sun_path) - 1);
-        metrics = g_new0(struct vtd_metrics, 1);
-        metrics->address.sun_family = AF_UNIX;
-        memcpy(metrics->address.sun_path, path, strlen(path));
-        metrics->fd = -1;
+        metrics->directory = metrics->file.fd = -1;
         metrics->format = source;
         metrics->opaque = opaque;
         vtd_bucket_init(&metrics->bucket, VTD_METRICS_RATE, VTD_METRICS_RATE,
                         (uint64_t)g_get_monotonic_time() / 1000);
         for (size_t i = 0; i < VTD_ARRAY_SIZE(metrics->clients); i++)
                 metrics->clients[i] = (struct client){.metrics = metrics, .fd = -1};
-        result = start_listening(metrics);
+        result = start_listening(metrics, path, log);
         if (result < 0) {
                 metrics = vtd_metrics_free(metrics);
-                return vtd_fail(log, result, "metrics %s: %s", path, strerror(-result));
+                return result;
         }
         watch(metrics);
         *out = metrics;
@@ -253,9 +210,8 @@ struct vtd_metrics *vtd_metrics_free(struct vtd_metrics *metrics)
         for (size_t i = 0; i < VTD_ARRAY_SIZE(metrics->clients); i++)
                 end_client(&metrics->clients[i]);
         clear_source(&metrics->source);
-        if (metrics->fd >= 0)
-                (void)unlink(metrics->address.sun_path);
-        metrics->fd = vtd_close(metrics->fd);
+        vtd_socket_file_deinit(&metrics->file);
+        metrics->directory = vtd_close(metrics->directory);
         g_free(metrics);
         return NULL;
 }

@@ -24,8 +24,8 @@ struct vtd_metrics;
 typedef void vtd_metrics_source(GString *text, void *opaque);
 
 /*
- * Listens at @path, where nothing may be but a socket that nobody serves any more.  The caller frees
- * *@out.  Returns 0 or a negative errno (reported).
+ * Listens at @path, in a directory as socket_file.h wants it.  The caller frees *@out.
+ * Returns 0 or a negative errno (reported).
  */
 int vtd_metrics_new(struct vtd_metrics **out, const char *path, vtd_metrics_source *source,
                     void *opaque, struct vtd_log *log);

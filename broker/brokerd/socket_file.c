@@ -38,8 +38,8 @@ int vtd_socket_file_open_directory(const char *what, const char *path, int *fd, 
 }
 
 /* Removes what a vtd-brokerd that is gone has left; -EADDRINUSE when it is in use or no socket. */
-static int remove_stale(const struct vtd_socket_file *file, const struct sockaddr_un *address,
-                        struct vtd_log *log)
+static int remove_stale(const struct vtd_socket_file *file, int type,
+                        const struct sockaddr_un *address, struct vtd_log *log)
 {
         VTD_CLEANUP_FD int fd = -1;
         struct stat status;
@@ -49,7 +49,7 @@ static int remove_stale(const struct vtd_socket_file *file, const struct sockadd
                 return errno == ENOENT ? 0 : vtd_errno();
         if (!S_ISSOCK(status.st_mode))
                 return vtd_fail(log, -EADDRINUSE, "%s: exists and is no socket", address->sun_path);
-        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return vtd_errno();
         if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
@@ -107,7 +107,7 @@ static int bind_socket(struct vtd_socket_file *file, const struct sockaddr_un *a
 }
 
 int vtd_socket_file_init(struct vtd_socket_file *file, int directory, const char *path,
-                         const char *name, const struct vtd_socket_rights *rights,
+                         const char *name, int type, const struct vtd_socket_rights *rights,
                          struct vtd_log *log)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -121,10 +121,10 @@ int vtd_socket_file_init(struct vtd_socket_file *file, int directory, const char
                                 "socket %s/%s: the name has %d characters, %zu are allowed", path,
                                 name, length, sizeof(address.sun_path) - 1);
         (void)snprintf(file->name, sizeof(file->name), "%s", name);
-        result = remove_stale(file, &address, log);
+        result = remove_stale(file, type, &address, log);
         if (result < 0)
                 return result;
-        file->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        file->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         result = file->fd < 0 ? vtd_errno() : bind_socket(file, &address, rights, log);
         if (result < 0)
                 return vtd_fail(log, result, "socket %s: %s", address.sun_path, strerror(-result));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listening socket (SOCK_SEQPACKET) that is a file in a directory which nobody else can change:
- * those of tenants and VMs, and the control socket.
+ * A listening socket that is a file in a directory which nobody else can change: those of tenants and
+ * VMs, the control socket, and that of the numbers.
  *
  * Must guarantee that nobody else ever has the file before its rights are the right ones, that what
  * another process serves is never taken away from it, and that no descriptor waits in a connection
@@ -42,12 +42,12 @@ int vtd_socket_file_open_directory(const char *what, const char *path, int *fd,
                                    struct vtd_log *log);
 
 /*
- * Listens on @name in @directory (@path names it in messages and for bind()).  A socket that nobody
- * listens on any more is replaced.
+ * Listens on @name in @directory (@path names it in messages and for bind()) with a socket of @type,
+ * SOCK_SEQPACKET or SOCK_STREAM.  A socket that nobody listens on any more is replaced.
  * Returns 0 or a negative errno (reported); deinit is due in both cases.
  */
 int vtd_socket_file_init(struct vtd_socket_file *file, int directory, const char *path,
-                         const char *name, const struct vtd_socket_rights *rights,
+                         const char *name, int type, const struct vtd_socket_rights *rights,
                          struct vtd_log *log);
 
 /* Stops listening and removes the file. */
