@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "shared/checked.h"
-#include "tests/diff/qtest.h"
+#include "tests/qtest/qtest.h"
 
 #define REGISTERS     UINT64_C(0xfed90000)
 #define FIRMWARE_SIZE 0x10000u
@@ -272,6 +272,19 @@ static const char *const properties[DIFF_SETUPS] = {
         [DIFF_SECOND_STAGE] = "intel-iommu,intremap=off,scalable-mode=on",
 };
 
+/* Debian's packages, unpacked: their libraries are newer than this machine's. */
+#define LIBRARIES "usr/lib/x86_64-linux-gnu"
+
+static const char *const command[] = {
+        LIBRARIES "/ld-linux-x86-64.so.2",
+        "--library-path",
+        LIBRARIES,
+        "usr/bin/qemu-system-x86_64",
+        "-L",
+        "usr/share/qemu",
+        NULL,
+};
+
 int peer_new(struct diff_side **out, enum diff_setup setup, const char *oracle)
 {
         const char *const arguments[] = {
@@ -309,7 +322,11 @@ int peer_new(struct diff_side **out, enum diff_setup setup, const char *oracle)
         if (firmware && peer) {
                 memcpy(firmware + FIRMWARE_SIZE - 16, halt, sizeof(halt));
                 peer->side.ops = &peer_ops;
-                r = qtest_new(&peer->qtest, oracle, arguments, firmware, FIRMWARE_SIZE);
+                r = qtest_new(&peer->qtest, &(struct qtest_config){.directory = oracle,
+                                                                   .command = command,
+                                                                   .arguments = arguments,
+                                                                   .firmware = firmware,
+                                                                   .firmware_size = FIRMWARE_SIZE});
         }
         free(firmware);
         if (r != 0) {

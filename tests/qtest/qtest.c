@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* See qtest.h.  Sent commands are gathered and go out together, before anything is awaited. */
-#include "tests/diff/qtest.h"
+#include "tests/qtest/qtest.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shared/checked.h"
@@ -24,11 +26,9 @@
 
 #define ANSWER_SECONDS 30
 #define ARGUMENTS_MAX  64u
-#define PATH_SIZE      512u
 #define TRANSFER_MAX   0x4000u /* bytes in one read or write command */
 #define LINE_SIZE      (2 * TRANSFER_MAX + 64)
 #define ANSWERS_MAX    512u /* awaited at most: they fit into a socket's buffer */
-#define LIBRARIES      "usr/lib/x86_64-linux-gnu"
 
 /* One stream: what is to be sent, and what came and was not looked at. */
 struct stream {
@@ -44,6 +44,7 @@ struct qtest {
         struct stream qtest, qmp;
         char line[LINE_SIZE];
         char version[64];
+        char event[512]; /* of QMP, the last one */
 };
 
 static int stream_flush(struct stream *stream)
@@ -120,15 +121,22 @@ static int stream_line(struct stream *stream, char *line)
         }
 }
 
+void qtest_messages(const struct qtest *qtest, char *text, size_t size)
+{
+        off_t end = lseek(qtest->messages, 0, SEEK_END);
+        off_t start = end > (off_t)size - 1 ? end - (off_t)size + 1 : 0;
+        ssize_t n = pread(qtest->messages, text, size - 1, start);
+
+        text[n > 0 ? n : 0] = '\0';
+}
+
 /* What QEMU said last, for a reader: an error of @qtest's is about to be returned. */
 static int give_up(const struct qtest *qtest, int result, const char *what)
 {
         char text[2048];
-        off_t end = lseek(qtest->messages, 0, SEEK_END);
-        off_t start = end > (off_t)sizeof(text) ? end - (off_t)sizeof(text) : 0;
-        ssize_t n = pread(qtest->messages, text, sizeof(text), start);
 
-        fprintf(stderr, "QEMU %s: %s\n%.*s", what, strerror(-result), n > 0 ? (int)n : 0, text);
+        qtest_messages(qtest, text, sizeof(text));
+        fprintf(stderr, "QEMU %s: %s\n%s", what, strerror(-result), text);
         return result;
 }
 
@@ -277,101 +285,143 @@ int qtest_memory_write(struct qtest *qtest, uint64_t gpa, const void *data, size
         return 0;
 }
 
-/* Reads QMP lines until there were an answer and, when there is one, @event. */
-static int await_qmp(struct qtest *qtest, const char *event)
+/* The next line of QMP; an event is put down for qtest_await(). */
+static int next_qmp(struct qtest *qtest)
 {
-        bool answered = false, occurred = !event;
+        int r = stream_line(&qtest->qmp, qtest->line);
 
-        while (!answered || !occurred) {
-                int r = stream_line(&qtest->qmp, qtest->line);
+        if (r == 0 && strstr(qtest->line, "\"event\""))
+                (void)snprintf(qtest->event, sizeof(qtest->event), "%.256s", qtest->line);
+        return r;
+}
 
-                if (r != 0)
-                        return r;
-                if (strstr(qtest->line, "\"error\""))
-                        return -EPROTO;
-                if (strstr(qtest->line, "\"return\""))
-                        answered = true;
-                if (event && strstr(qtest->line, "\"event\"") && strstr(qtest->line, event))
-                        occurred = true;
+int qtest_await(struct qtest *qtest, const char *event)
+{
+        int r = qtest_sync(qtest);
+
+        while (r == 0 && !strstr(qtest->event, event))
+                r = next_qmp(qtest);
+        qtest->event[0] = '\0';
+        return r == 0 ? 0 : give_up(qtest, r, "has no such event");
+}
+
+/* Sends the @size bytes of qtest->line; its answer is then there. */
+static int exchange(struct qtest *qtest, size_t size)
+{
+        int r = stream_put(&qtest->qmp, qtest->line, size);
+
+        if (r == 0)
+                r = stream_flush(&qtest->qmp);
+        do
+                r = r == 0 ? next_qmp(qtest) : r;
+        while (r == 0 && !strstr(qtest->line, "\"return\"") && !strstr(qtest->line, "\"error\""));
+        return r;
+}
+
+int qtest_ask(struct qtest *qtest, const char **line, const char *format, ...)
+{
+        int r = qtest_sync(qtest);
+        va_list arguments;
+
+        if (r == 0) {
+                va_start(arguments, format);
+                r = format_line(qtest, format, arguments);
+                va_end(arguments);
         }
-        return 0;
+        if (r > 0)
+                r = exchange(qtest, (size_t)r);
+        *line = qtest->line;
+        return r == 0 ? 0 : give_up(qtest, r, "does not answer QMP");
 }
 
 int qtest_qmp(struct qtest *qtest, const char *command, const char *event)
 {
-        int r = qtest_sync(qtest);
+        const char *line;
+        int r;
 
-        if (r != 0)
+        qtest->event[0] = '\0';
+        r = qtest_ask(qtest, &line, "{\"execute\": \"%s\"}", command);
+        if (r == 0 && strstr(line, "\"error\""))
+                r = give_up(qtest, -EPROTO, "refuses a QMP command");
+        if (r != 0 || !event)
                 return r;
-        r = snprintf(qtest->line, sizeof(qtest->line), "{\"execute\": \"%s\"}\n", command);
-        r = stream_put(&qtest->qmp, qtest->line, (size_t)r);
-        if (r == 0)
-                r = stream_flush(&qtest->qmp);
-        if (r == 0)
-                r = await_qmp(qtest, event);
+        r = qtest_await(qtest, event);
         /* What it said so far is of the past; it would grow with every program. */
-        if (r == 0 && event && ftruncate(qtest->messages, 0) != 0)
-                r = vtd_errno();
-        return r == 0 ? 0 : give_up(qtest, r, "does not answer QMP");
+        return r == 0 && ftruncate(qtest->messages, 0) != 0 ? vtd_errno() : r;
+}
+
+/* As @uid, whose groups are no others. */
+static bool become_user(unsigned uid)
+{
+        return uid == 0 || geteuid() != 0 ||
+               (setgroups(0, NULL) == 0 && setresgid(uid, uid, uid) == 0 &&
+                setresuid(uid, uid, uid) == 0);
+}
+
+/* It would outlive its input; and the parent may be killed at any instant. */
+static bool end_with(pid_t parent)
+{
+        return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
+}
+
+/* Adds @more to the @count strings of @all, which has room for ARGUMENTS_MAX. */
+static size_t add(const char **all, size_t count, const char *const *more)
+{
+        for (; *more && count < ARGUMENTS_MAX; more++)
+                all[count++] = *more;
+        return count;
+}
+
+/* The program has what is in its arguments, and no other descriptor. */
+static bool keep_open(const int *fds, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                if (fds[i] > 0 && fcntl(fds[i], F_SETFD, 0) != 0)
+                        return false;
+        return true;
 }
 
 /* In the child, which owns nothing and must not return. */
-static void become_qemu(const struct qtest *qtest, const char *directory,
-                        const char *const *arguments, int firmware, int qtest_fd, int qmp_fd)
+static void become_qemu(const struct qtest *qtest, const struct qtest_config *config, int firmware,
+                        int qtest_fd, int qmp_fd, pid_t parent)
 {
-        char loader[PATH_SIZE], libraries[PATH_SIZE], program[PATH_SIZE], data[PATH_SIZE];
         char bios[64], qtest_socket[64], qmp_socket[64];
-        const char *fixed[] = {
-                loader,
-                "--library-path",
-                libraries,
-                program,
-                "-L",
-                data,
-                "-nodefaults",
-                "-display",
-                "none",
-                "-vga",
-                "none",
-                "-bios",
-                bios,
-                "-chardev",
-                qtest_socket,
-                "-qtest",
-                "chardev:qtest",
-                "-qtest-log",
-                "none",
-                "-chardev",
-                qmp_socket,
-                "-mon",
-                "chardev=qmp,mode=control",
+        const char *const fixed[] = {
+                "-nodefaults", "-display", "none",
+                "-vga",        "none",     "-chardev",
+                qtest_socket,  "-qtest",   "chardev:qtest",
+                "-qtest-log",  "none",     "-chardev",
+                qmp_socket,    "-mon",     "chardev=qmp,mode=control",
+                NULL,
         };
+        const char *const firmware_option[] = {"-bios", bios, NULL};
+        const int fds[] = {firmware, qtest_fd, qmp_fd, config->inherited};
         const char *all[ARGUMENTS_MAX + 1] = {NULL};
-        size_t count = VTD_ARRAY_SIZE(fixed);
         char *const *vector;
+        size_t count;
 
-        (void)snprintf(loader, sizeof(loader), "%s/" LIBRARIES "/ld-linux-x86-64.so.2", directory);
-        (void)snprintf(libraries, sizeof(libraries), "%s/" LIBRARIES, directory);
-        (void)snprintf(program, sizeof(program), "%s/usr/bin/qemu-system-x86_64", directory);
-        (void)snprintf(data, sizeof(data), "%s/usr/share/qemu", directory);
         (void)snprintf(bios, sizeof(bios), "/proc/self/fd/%d", firmware);
         (void)snprintf(qtest_socket, sizeof(qtest_socket), "socket,id=qtest,fd=%d", qtest_fd);
         (void)snprintf(qmp_socket, sizeof(qmp_socket), "socket,id=qmp,fd=%d", qmp_fd);
-        memcpy(all, fixed, sizeof(fixed));
-        for (; *arguments && count < ARGUMENTS_MAX; arguments++)
-                all[count++] = *arguments;
+        count = add(all, 0, config->command);
+        count = add(all, count, fixed);
+        if (config->firmware)
+                count = add(all, count, firmware_option);
+        (void)add(all, count, config->arguments);
         if (dup2(qtest->messages, STDERR_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
-            fcntl(firmware, F_SETFD, 0) != 0 || fcntl(qtest_fd, F_SETFD, 0) != 0 ||
-            fcntl(qmp_fd, F_SETFD, 0) != 0)
+            !keep_open(fds, VTD_ARRAY_SIZE(fds)))
                 return;
+        if (chdir(config->directory) != 0 || !become_user(config->uid) || !end_with(parent)) {
+                perror(config->directory);
+                return;
+        }
         /* execv() changes nothing that it is given, its type is of older times. */
         memcpy(&vector, &(const void *){all}, sizeof(vector));
-        (void)execv(loader, vector);
-        perror(loader);
+        (void)execv(all[0], vector);
+        perror(all[0]);
 }
 
-static int start(struct qtest *qtest, const char *directory, const char *const *arguments,
-                 int firmware)
+static int start(struct qtest *qtest, const struct qtest_config *config, int firmware)
 {
         VTD_CLEANUP_FD int qtest_fd = -1;
         VTD_CLEANUP_FD int qmp_fd = -1;
@@ -390,9 +440,7 @@ static int start(struct qtest *qtest, const char *directory, const char *const *
         if (qtest->pid < 0)
                 return vtd_errno();
         if (qtest->pid == 0) {
-                /* It would outlive its input; and this process may be killed at any instant. */
-                if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
-                        become_qemu(qtest, directory, arguments, firmware, qtest_fd, qmp_fd);
+                become_qemu(qtest, config, firmware, qtest_fd, qmp_fd, parent);
                 _exit(127);
         }
         return 0;
@@ -419,24 +467,32 @@ static int greet(struct qtest *qtest)
         return qtest_qmp(qtest, "qmp_capabilities", NULL);
 }
 
-int qtest_new(struct qtest **out, const char *directory, const char *const *arguments,
-              const void *firmware, size_t firmware_size)
+static int prepare(struct qtest *qtest, const struct qtest_config *config)
+{
+        VTD_CLEANUP_FD int bios = -1;
+
+        qtest->qtest.fd = qtest->qmp.fd = -1;
+        qtest->pid = -1;
+        qtest->messages = memfd_create("qemu-messages", MFD_CLOEXEC);
+        if (qtest->messages < 0)
+                return vtd_errno();
+        if (!config->firmware)
+                return start(qtest, config, -1);
+        bios = memfd_create("qemu-firmware", MFD_CLOEXEC);
+        if (bios < 0 ||
+            write(bios, config->firmware, config->firmware_size) != (ssize_t)config->firmware_size)
+                return vtd_errno();
+        return start(qtest, config, bios);
+}
+
+int qtest_new(struct qtest **out, const struct qtest_config *config)
 {
         struct qtest *qtest = calloc(1, sizeof(*qtest));
-        VTD_CLEANUP_FD int bios = -1;
         int r;
 
         if (!qtest)
                 return -ENOMEM;
-        qtest->qtest.fd = qtest->qmp.fd = -1;
-        qtest->pid = -1;
-        qtest->messages = memfd_create("qemu-messages", MFD_CLOEXEC);
-        bios = memfd_create("qemu-firmware", MFD_CLOEXEC);
-        if (qtest->messages < 0 || bios < 0 ||
-            write(bios, firmware, firmware_size) != (ssize_t)firmware_size)
-                r = vtd_errno();
-        else
-                r = start(qtest, directory, arguments, bios);
+        r = prepare(qtest, config);
         if (r == 0)
                 r = greet(qtest);
         if (r != 0) {
@@ -445,6 +501,36 @@ int qtest_new(struct qtest **out, const char *directory, const char *const *argu
         }
         *out = qtest;
         return 0;
+}
+
+static int await_refusal(struct qtest *qtest)
+{
+        const struct timespec pause = {.tv_nsec = 5000000};
+        int status;
+
+        for (unsigned waited = 0; waited < ANSWER_SECONDS * 1000; waited += 5) {
+                if (waitpid(qtest->pid, &status, WNOHANG) == qtest->pid) {
+                        qtest->pid = -1;
+                        return WIFEXITED(status) && WEXITSTATUS(status) == 1 ? 0 : -ECHILD;
+                }
+                (void)nanosleep(&pause, NULL);
+        }
+        return -ETIMEDOUT;
+}
+
+int qtest_refused(const struct qtest_config *config, char *text, size_t size)
+{
+        struct qtest *qtest = calloc(1, sizeof(*qtest));
+        int r;
+
+        if (!qtest)
+                return -ENOMEM;
+        r = prepare(qtest, config);
+        if (r == 0)
+                r = await_refusal(qtest);
+        qtest_messages(qtest, text, size);
+        qtest_free(qtest);
+        return r;
 }
 
 struct qtest *qtest_free(struct qtest *qtest)
@@ -465,4 +551,9 @@ struct qtest *qtest_free(struct qtest *qtest)
 const char *qtest_version(const struct qtest *qtest)
 {
         return qtest->version;
+}
+
+pid_t qtest_pid(const struct qtest *qtest)
+{
+        return qtest->pid;
 }
