@@ -26,7 +26,7 @@ uint32_t vtd_broker_pci_config_read(VtdBrokerPci *device, unsigned offset, unsig
         uint32_t value;
         int r;
 
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_config_read(device->iommu->frontend, device->rid, offset, width, &value);
         return vtd_broker_pci_done(device, r, "reading configuration space") ? value : 0;
 }
@@ -36,7 +36,7 @@ void vtd_broker_pci_config_write(VtdBrokerPci *device, unsigned offset, unsigned
 {
         int r;
 
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_config_write(device->iommu->frontend, device->rid, offset, width, value);
         (void)vtd_broker_pci_done(device, r, "writing configuration space");
 }

@@ -161,7 +161,7 @@ static void unmap(VtdBrokerIommu *iommu, uint64_t mapping)
         Error *error = NULL;
         int r;
 
-        (void)vtd_broker_iommu_settle(iommu);
+        vtd_broker_iommu_await(iommu);
         r = vtd_frontend_unmap(iommu->frontend, mapping);
         if (r != 0) {
                 vtd_broker_iommu_error(iommu, r, &error, "taking guest RAM from the broker");
@@ -180,7 +180,7 @@ static void region_add(MemoryListener *listener, MemoryRegionSection *section)
 
         if (!shareable(section, &range))
                 return;
-        (void)vtd_broker_iommu_settle(iommu);
+        vtd_broker_iommu_await(iommu);
         r = vtd_frontend_map(iommu->frontend, range.gpa, range.size, range.fd, range.offset,
                              &mapping);
         if (r == 0) {

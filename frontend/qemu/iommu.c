@@ -118,7 +118,8 @@ static void run_handler(void *opaque)
         vtd_broker_iommu_run(opaque);
 }
 
-bool vtd_broker_iommu_settle(VtdBrokerIommu *iommu)
+/* Runs the unit while it waits for the broker, and if @pending while its budget ends; 10 seconds at most. */
+static int run_while(VtdBrokerIommu *iommu, bool pending, unsigned budget)
 {
         int64_t end = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + SETTLE_TIMEOUT_MS;
         struct pollfd poll_fd = {.events = POLLIN};
@@ -126,13 +127,27 @@ bool vtd_broker_iommu_settle(VtdBrokerIommu *iommu)
 
         do {
                 poll_fd.fd = vtd_frontend_get_fd(iommu->frontend);
-                r = vtd_frontend_run(iommu->frontend, RUN_BUDGET);
-                if (r == VTD_FRONTEND_IDLE || r == VTD_FRONTEND_LOST)
-                        return true;
+                r = vtd_frontend_run(iommu->frontend, budget);
                 if (r == VTD_FRONTEND_WAITING)
                         (void)poll(&poll_fd, 1, SETTLE_POLL_MS);
+                else if (!pending || r != VTD_FRONTEND_PENDING)
+                        break;
         } while (qemu_clock_get_ms(QEMU_CLOCK_REALTIME) < end);
-        return false;
+        return r;
+}
+
+void vtd_broker_iommu_await(VtdBrokerIommu *iommu)
+{
+        /* Without a budget nothing new is begun. */
+        if (run_while(iommu, false, 0) == VTD_FRONTEND_PENDING)
+                qemu_bh_schedule(iommu->run_later);
+}
+
+bool vtd_broker_iommu_settle(VtdBrokerIommu *iommu)
+{
+        int r = run_while(iommu, true, RUN_BUDGET);
+
+        return r == VTD_FRONTEND_IDLE || r == VTD_FRONTEND_LOST;
 }
 
 static uint64_t registers_read(void *opaque, hwaddr offset, unsigned size)

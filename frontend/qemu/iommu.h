@@ -71,8 +71,15 @@ struct VtdBrokerIommu {
 void vtd_broker_iommu_run(VtdBrokerIommu *iommu);
 
 /*
- * Runs the unit until it has nothing more to do, so that another call may be made that waits for the
- * broker.  Waits at most 10 seconds.  True if so, also when the broker is lost.
+ * Waits, at most 10 seconds, for the answer to what the unit has asked the broker, if anything, so that
+ * another call may be made that asks the broker; without, that call returns VTD_FRONTEND_BUSY.  What
+ * else the unit has to do is done later: a guest can give it work for minutes.
+ */
+void vtd_broker_iommu_await(VtdBrokerIommu *iommu);
+
+/*
+ * Runs the unit until it has nothing more to do.  Waits at most 10 seconds.  True if so, also when the
+ * broker is lost.
  */
 bool vtd_broker_iommu_settle(VtdBrokerIommu *iommu);
 

@@ -39,7 +39,7 @@ static uint64_t bar_read(void *opaque, hwaddr offset, unsigned size)
         uint64_t value;
         int r;
 
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_region_read(device->iommu->frontend, device->rid, bar->number, offset,
                                      size, &value);
         return vtd_broker_pci_done(device, r, "reading a BAR") ? value : UINT64_MAX;
@@ -51,7 +51,7 @@ static void bar_write(void *opaque, hwaddr offset, uint64_t value, unsigned size
         VtdBrokerPci *device = bar->device;
         int r;
 
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_region_write(device->iommu->frontend, device->rid, bar->number, offset,
                                       size, value);
         (void)vtd_broker_pci_done(device, r, "writing a BAR");
@@ -113,7 +113,7 @@ void vtd_broker_pci_follow_bus(VtdBrokerPci *device)
 
         if (rid == device->rid || !is_numbered(bus))
                 return;
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_renumber(device->iommu->frontend, device->rid, rid);
         if (!vtd_broker_pci_done(device, r, "following the number of its bus"))
                 return; /* another function still has it: tried again at the next access */
@@ -125,7 +125,7 @@ static bool plug(VtdBrokerPci *device, Error **errp)
 {
         int r;
 
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_plug(device->iommu->frontend, device->device, device->rid);
         if (r != 0) {
                 vtd_broker_iommu_error(device->iommu, r, errp, "plugging the device");
@@ -135,7 +135,7 @@ static bool plug(VtdBrokerPci *device, Error **errp)
         vtd_broker_iommu_run(device->iommu);
         if (!vtd_broker_memory_share(device->iommu, errp))
                 return false;
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_get_device_info(device->iommu->frontend, device->rid, &device->info);
         if (r != 0) {
                 vtd_broker_iommu_error(device->iommu, r, errp, "asking about the device");
@@ -158,7 +158,7 @@ static void unplug(VtdBrokerPci *device)
         if (!device->plugged)
                 return;
         vtd_broker_pci_vectors_disarm(device);
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_unplug(device->iommu->frontend, device->rid);
         (void)vtd_broker_pci_done(device, r, "unplugging the device");
         vtd_broker_iommu_run(device->iommu);
@@ -233,7 +233,7 @@ static void reset_function(VtdBrokerPci *device)
         vtd_broker_pci_vectors_disarm(device);
         if (!device->info.can_reset)
                 return;
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_reset_device(device->iommu->frontend, device->rid);
         (void)vtd_broker_pci_done(device, r, "resetting the device");
 }

@@ -7,8 +7,9 @@
  *   configuration.c  configuration space, as the guest sees it
  *   vectors.c        MSI and MSI-X
  *
- * Must guarantee that nothing a guest writes makes QEMU wait longer than the broker does: 10 seconds,
- * after which the broker counts as lost, and the machine is stopped.
+ * Must guarantee that nothing a guest writes makes QEMU wait for more than answers of the broker, each of
+ * which takes 10 seconds at most; one that does not come is a refusal at first, and if it is asked for by
+ * the call itself the loss of the broker, for which the machine is stopped.
  */
 #ifndef VTD_FRONTEND_QEMU_PASSTHROUGH_H
 #define VTD_FRONTEND_QEMU_PASSTHROUGH_H

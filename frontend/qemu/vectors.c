@@ -64,7 +64,7 @@ void vtd_broker_pci_vectors_disarm(VtdBrokerPci *device)
         }
         if (!any)
                 return;
-        (void)vtd_broker_iommu_settle(device->iommu);
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_clear_interrupts(device->iommu->frontend, device->rid,
                                           device->vectors[0].kind);
         (void)vtd_broker_pci_done(device, r, "disarming interrupts");
