@@ -25,26 +25,26 @@ static void vector_signalled(EventNotifier *event)
                 msi_notify(pci, vector->number);
 }
 
-static int vector_arm(VtdBrokerPciVector *vector)
+/* A vector that the broker refuses stays silent, and is asked for again with the next chance. */
+static void vector_arm(VtdBrokerPciVector *vector)
 {
         VtdBrokerPci *device = vector->device;
         int r;
 
         if (vector->armed)
-                return 0;
+                return;
         r = event_notifier_init(&vector->event, 0);
-        if (r < 0)
-                return r;
-        (void)vtd_broker_iommu_settle(device->iommu);
+        if (!vtd_broker_pci_done(device, r, "making an eventfd"))
+                return;
+        vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_set_interrupt(device->iommu->frontend, device->rid, vector->kind,
                                        vector->number, event_notifier_get_fd(&vector->event));
         if (!vtd_broker_pci_done(device, r, "arming an interrupt")) {
                 event_notifier_cleanup(&vector->event);
-                return -EIO;
+                return;
         }
         event_notifier_set_handler(&vector->event, vector_signalled);
         vector->armed = true;
-        return 0;
 }
 
 void vtd_broker_pci_vectors_disarm(VtdBrokerPci *device)
@@ -70,12 +70,15 @@ void vtd_broker_pci_vectors_disarm(VtdBrokerPci *device)
         (void)vtd_broker_pci_done(device, r, "disarming interrupts");
 }
 
+/* Nothing else may be returned: QEMU asserts that, and a guest can have any vector refused. */
 int vtd_broker_pci_vector_use(PCIDevice *pci, unsigned number, MSIMessage message)
 {
         VtdBrokerPci *device = VTD_BROKER_PCI(pci);
 
         (void)message;
-        return number < device->vector_count ? vector_arm(&device->vectors[number]) : 0;
+        if (number < device->vector_count)
+                vector_arm(&device->vectors[number]);
+        return 0;
 }
 
 void vtd_broker_pci_vector_release(PCIDevice *pci, unsigned number)
@@ -103,7 +106,7 @@ void vtd_broker_pci_vectors_update(VtdBrokerPci *device)
         if (device->vector_count == 0)
                 return;
         if (device->vectors[0].kind == VTD_FRONTEND_MSI && msi_enabled(pci))
-                (void)vector_arm(&device->vectors[0]);
+                vector_arm(&device->vectors[0]);
         else if (!msi_enabled(pci) && !msix_enabled(pci))
                 vtd_broker_pci_vectors_disarm(device);
 }
