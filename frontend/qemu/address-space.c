@@ -4,7 +4,9 @@
  *
  * Each function has an address space of one IOMMU region, whatever the guest has switched on: the
  * library says for every access where it goes.  Messages are such accesses, and are translated to an
- * address space of their own, where they are remapped.
+ * address space of their own, where they are remapped.  All others are translated to memory as devices
+ * reach it: not the unit's own registers, where a write would be a command, and not the interrupt
+ * range, where it would be a message that was never remapped.
  *
  * A translation is made within an access of vtd/dma.h that ends before QEMU uses it, because QEMU's
  * memory core does not say when it has.  What runs under the big lock, as the unit does, cannot tell
@@ -13,6 +15,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "exec/address-spaces.h"
 #include "hw/i386/apic_internal.h"
 #include "hw/pci/pci_bus.h"
 
@@ -24,6 +27,13 @@
 #define INTERRUPT_FIRST 0xfee00000u
 #define INTERRUPT_SIZE  0x100000u
 #define PAGE_MASK       0xfffu
+
+/*
+ * An address of the interrupts' address space is that of the message, and above it who sends it:
+ * attributes of an access name that only where it is an MSI, and not for a device's other writes.
+ */
+#define MESSAGE_RID_SHIFT 32
+#define MESSAGE_RID_BITS  16
 
 #define TYPE_VTD_BROKER_REGION "vtd-broker-iommu-memory-region"
 
@@ -72,7 +82,7 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUA
 {
         VtdAddressSpace *space = container_of(region, VtdAddressSpace, region);
         IOMMUTLBEntry entry = {
-                .target_as = &address_space_memory,
+                .target_as = &space->iommu->memory_as,
                 .iova = address & ~(hwaddr)PAGE_MASK,
                 .addr_mask = PAGE_MASK,
                 .perm = IOMMU_NONE,
@@ -92,7 +102,7 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUA
         r = ask(space->iommu, &request, &found);
         if (r == VTD_FRONTEND_INTERRUPT) {
                 entry.target_as = &space->iommu->interrupts_as;
-                entry.translated_addr = entry.iova;
+                entry.translated_addr = (hwaddr)request.rid << MESSAGE_RID_SHIFT | entry.iova;
                 entry.perm = IOMMU_WO;
         } else if (r == 0) {
                 entry.iova = found.address;
@@ -136,27 +146,24 @@ int vtd_broker_remap(VtdBrokerIommu *iommu, uint16_t rid, const MSIMessage *from
         return 0;
 }
 
-static MemTxResult interrupts_read(void *opaque, hwaddr offset, uint64_t *value, unsigned size,
+static MemTxResult interrupts_read(void *opaque, hwaddr address, uint64_t *value, unsigned size,
                                    MemTxAttrs attrs)
 {
         (void)opaque;
-        (void)offset;
+        (void)address;
         (void)value;
         (void)size;
         (void)attrs;
         return MEMTX_ERROR; /* translate() lets no read come here */
 }
 
-/*
- * @attrs name the function that sends a message; only the I/O APIC's do not.  A write of another size
- * is no message: the unit is asked again, to have the fault on record.
- */
-static MemTxResult interrupts_write(void *opaque, hwaddr offset, uint64_t value, unsigned size,
+/* A write of another size is no message: the unit is asked again, to have the fault on record. */
+static MemTxResult interrupts_write(void *opaque, hwaddr address, uint64_t value, unsigned size,
                                     MemTxAttrs attrs)
 {
         VtdBrokerIommu *iommu = opaque;
-        uint16_t rid = attrs.unspecified ? VTD_BROKER_IOAPIC_RID : attrs.requester_id;
-        MSIMessage from = {.address = INTERRUPT_FIRST + offset, .data = value}, to;
+        uint16_t rid = address >> MESSAGE_RID_SHIFT;
+        MSIMessage from = {.address = (uint32_t)address, .data = value}, to;
         struct vtd_frontend_dma_translation translation;
         struct vtd_frontend_dma_request request = {
                 .rid = rid,
@@ -165,6 +172,7 @@ static MemTxResult interrupts_write(void *opaque, hwaddr offset, uint64_t value,
                 .size = size,
         };
 
+        (void)attrs;
         if (size != sizeof(uint32_t)) {
                 (void)ask(iommu, &request, &translation);
                 return MEMTX_ERROR;
@@ -224,13 +232,32 @@ static AddressSpace *get_address_space(PCIBus *bus, void *opaque, int devfn)
 
 static const PCIIOMMUOps iommu_ops = {.get_address_space = get_address_space};
 
+/* Hides what lies at @address from devices. */
+static void hide(VtdBrokerIommu *iommu, MemoryRegion *hidden, hwaddr address, uint64_t size)
+{
+        memory_region_init_io(hidden, OBJECT(iommu), NULL, NULL, "vtd-broker-hidden", size);
+        memory_region_add_subregion_overlap(&iommu->memory, address, hidden, 1);
+}
+
+static void init_memory(VtdBrokerIommu *iommu)
+{
+        memory_region_init(&iommu->memory, OBJECT(iommu), "vtd-broker-memory", UINT64_MAX);
+        memory_region_init_alias(&iommu->system, OBJECT(iommu), "vtd-broker-system",
+                                 get_system_memory(), 0, UINT64_MAX);
+        memory_region_add_subregion(&iommu->memory, 0, &iommu->system);
+        hide(iommu, &iommu->hidden_registers, VTD_FRONTEND_REGISTER_BASE,
+             VTD_FRONTEND_REGISTER_PAGE_SIZE);
+        hide(iommu, &iommu->hidden_interrupts, INTERRUPT_FIRST, INTERRUPT_SIZE);
+        address_space_init(&iommu->memory_as, &iommu->memory, "vtd-broker-memory");
+}
+
 void vtd_broker_address_spaces_init(VtdBrokerIommu *iommu, PCIBus *bus)
 {
         iommu->spaces = g_hash_table_new(space_hash, space_equal);
-        memory_region_init(&iommu->interrupts, OBJECT(iommu), "vtd-broker-interrupts", UINT64_MAX);
-        memory_region_init_io(&iommu->interrupt_range, OBJECT(iommu), &interrupts_ops, iommu,
-                              "vtd-broker-interrupt-range", INTERRUPT_SIZE);
-        memory_region_add_subregion(&iommu->interrupts, INTERRUPT_FIRST, &iommu->interrupt_range);
+        init_memory(iommu);
+        memory_region_init_io(&iommu->interrupts, OBJECT(iommu), &interrupts_ops, iommu,
+                              "vtd-broker-interrupts",
+                              UINT64_C(1) << (MESSAGE_RID_SHIFT + MESSAGE_RID_BITS));
         address_space_init(&iommu->interrupts_as, &iommu->interrupts, "vtd-broker-interrupts");
         iommu->ioapic = find_or_create(iommu, NULL, Q35_PSEUDO_DEVFN_IOAPIC);
         pci_setup_iommu(bus, &iommu_ops, iommu);

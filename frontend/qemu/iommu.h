@@ -47,10 +47,13 @@ struct VtdBrokerIommu {
         MemoryRegion registers;
 
         /* address-space.c */
-        GHashTable *spaces;           /* of struct VtdAddressSpace, by bus and function */
-        AddressSpace interrupts_as;   /* where translations of interrupt messages lead */
-        MemoryRegion interrupts;      /* all of it ... */
-        MemoryRegion interrupt_range; /* ... and what answers there */
+        GHashTable *spaces;         /* of struct VtdAddressSpace, by bus and function */
+        AddressSpace interrupts_as; /* where translations of interrupt messages lead */
+        MemoryRegion interrupts;
+        AddressSpace memory_as; /* where all others lead: */
+        MemoryRegion memory;
+        MemoryRegion system;                              /* what the CPUs see, ... */
+        MemoryRegion hidden_registers, hidden_interrupts; /* ... without these */
         AddressSpace *ioapic;
 
         /* guest-memory.c */
