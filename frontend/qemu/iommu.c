@@ -33,12 +33,27 @@
 #define SETTLE_TIMEOUT_MS 10000
 #define SETTLE_POLL_MS    100
 
+static void send_later(void *opaque)
+{
+        g_autofree MSIMessage *message = opaque;
+
+        apic_get_class(NULL)->send_msi(message);
+}
+
+/*
+ * APICs are for holders of the big lock.  A device that has a thread of its own, and a fault to be
+ * announced, does not hold it, and cannot wait for it: its holder may be waiting for the access to end.
+ */
 static void unit_send_message(void *opaque, uint64_t address, uint32_t data)
 {
         MSIMessage message = {.address = address, .data = data};
 
         (void)opaque;
-        apic_get_class(NULL)->send_msi(&message);
+        if (bql_locked())
+                apic_get_class(NULL)->send_msi(&message);
+        else
+                aio_bh_schedule_oneshot(qemu_get_aio_context(), send_later,
+                                        g_memdup2(&message, sizeof(message)));
 }
 
 static void unit_log(void *opaque, enum vtd_frontend_log_level level, const char *line)
