@@ -197,17 +197,18 @@ static int int_remap(X86IOMMUState *parent, MSIMessage *from, MSIMessage *to, ui
                                 to);
 }
 
-/* Routes that KVM keeps are made anew from what the guest's table says now. */
+/*
+ * Routes that KVM keeps are made anew from what the guest's table says now.  All of them, once: that is
+ * what those who are notified do each time, whichever entries they are told, and a guest can invalidate
+ * thousands with one descriptor.
+ */
 static void interrupts_changed(void *opaque, uint32_t first, uint32_t count)
 {
         VtdBrokerIommu *iommu = opaque;
 
-        if (first == 0 && count == 65536) {
-                x86_iommu_iec_notify_all(&iommu->parent, true, 0, 0);
-                return;
-        }
-        for (uint32_t i = 0; i < count; i++)
-                x86_iommu_iec_notify_all(&iommu->parent, false, first + i, 0);
+        (void)first;
+        (void)count;
+        x86_iommu_iec_notify_all(&iommu->parent, true, 0, 0);
 }
 
 static bool choose_config(VtdBrokerIommu *iommu, struct vtd_frontend_config *config, Error **errp)
