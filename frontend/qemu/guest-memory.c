@@ -137,7 +137,7 @@ struct range {
         int fd;
 };
 
-/* What of @section can be given to the broker: whole pages of writable RAM with a descriptor. */
+/* What of @section can be given to the broker: whole pages of writable RAM with a shared descriptor. */
 static bool shareable(const MemoryRegionSection *section, struct range *range)
 {
         uint64_t gpa = section->offset_within_address_space;
@@ -145,7 +145,8 @@ static bool shareable(const MemoryRegionSection *section, struct range *range)
         uint64_t skipped = ROUND_UP(gpa, PAGE_SIZE_4K) - gpa;
 
         if (!memory_region_is_ram(section->mr) || memory_region_is_ram_device(section->mr) ||
-            section->readonly || section->mr->rom_device || size <= skipped)
+            section->readonly || section->mr->rom_device || size <= skipped ||
+            !qemu_ram_is_shared(section->mr->ram_block))
                 return false;
         range->fd = memory_region_get_fd(section->mr);
         range->gpa = gpa + skipped;
@@ -154,6 +155,17 @@ static bool shareable(const MemoryRegionSection *section, struct range *range)
                 return false;
         range->offset = section->mr->ram_block->fd_offset + section->offset_within_region + skipped;
         return range->offset % PAGE_SIZE_4K == 0;
+}
+
+/* A guest that moves things in memory can provoke as many as it likes: the first one is reported. */
+static void report(VtdBrokerIommu *iommu, Error *error)
+{
+        if (iommu->map_error_reported) {
+                error_free(error);
+                return;
+        }
+        error_report_err(error);
+        iommu->map_error_reported = true;
 }
 
 static void unmap(VtdBrokerIommu *iommu, uint64_t mapping)
@@ -165,7 +177,7 @@ static void unmap(VtdBrokerIommu *iommu, uint64_t mapping)
         r = vtd_frontend_unmap(iommu->frontend, mapping);
         if (r != 0) {
                 vtd_broker_iommu_error(iommu, r, &error, "taking guest RAM from the broker");
-                error_report_err(error);
+                report(iommu, error);
         }
 }
 
@@ -192,22 +204,25 @@ static void region_add(MemoryListener *listener, MemoryRegionSection *section)
                                range.gpa, range.size);
         vtd_broker_iommu_error(iommu, r, &error, what);
         if (iommu->listening)
-                error_report_err(
-                        error); /* devices cannot reach it, which is all that can be done */
+                report(iommu, error); /* devices cannot reach it, which is all that can be done */
         else
                 error_propagate(&iommu->map_error, error); /* keeps the first one */
 }
 
+/* Only what was given: another section may end in the page that RAM begins with. */
 static void region_del(MemoryListener *listener, MemoryRegionSection *section)
 {
         VtdBrokerIommu *iommu = container_of(listener, VtdBrokerIommu, listener);
-        uint64_t gpa = ROUND_UP(section->offset_within_address_space, PAGE_SIZE_4K);
-        const uint64_t *mapping = g_hash_table_lookup(iommu->mappings, &gpa);
+        const uint64_t *mapping;
+        struct range range;
 
+        if (!shareable(section, &range))
+                return;
+        mapping = g_hash_table_lookup(iommu->mappings, &range.gpa);
         if (!mapping)
                 return;
         unmap(iommu, *mapping);
-        g_hash_table_remove(iommu->mappings, &gpa);
+        g_hash_table_remove(iommu->mappings, &range.gpa);
 }
 
 static bool ram_is_sealed(Error **errp)

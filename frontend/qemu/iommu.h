@@ -60,7 +60,8 @@ struct VtdBrokerIommu {
         MemoryListener listener;
         GHashTable *mappings; /* guest-physical address -> mapping of the broker */
         bool listening;
-        Error *map_error; /* the first mapping that failed while a device is being plugged */
+        Error *map_error;        /* the first mapping that failed while a device is being plugged */
+        bool map_error_reported; /* one that failed later */
 
         /* saved state, in use only while it is saved or loaded */
         uint32_t state_size;
