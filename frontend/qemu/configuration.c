@@ -17,9 +17,9 @@
 
 #define CAPABILITIES_MAX 48 /* as many as fit between the header and the end */
 
-/* Of the PCI Express capability, by its version: what a function that is no port has. */
-#define EXPRESS_SIZE_1 0x14
-#define EXPRESS_SIZE_2 0x3c
+/* Of the MSI capability, by its flags. */
+#define MSI_SIZE(flags)                                                                            \
+        (10u + ((flags)&PCI_MSI_FLAGS_64BIT ? 4u : 0u) + ((flags)&PCI_MSI_FLAGS_MASKBIT ? 10u : 0u))
 
 uint32_t vtd_broker_pci_config_read(VtdBrokerPci *device, unsigned offset, unsigned width)
 {
@@ -98,27 +98,49 @@ void vtd_broker_pci_configuration_write(PCIDevice *pci, uint32_t address, uint32
         vtd_broker_pci_vectors_update(device);
 }
 
+/* QEMU takes that for granted. */
+static bool fits(uint8_t offset, unsigned size, Error **errp)
+{
+        if (offset + size <= PCI_CONFIG_SPACE_SIZE)
+                return true;
+        error_setg(
+                errp,
+                "the capability at 0x%x of configuration space is said to have %u bytes: it must "
+                "end before 0x%x",
+                offset, size, PCI_CONFIG_SPACE_SIZE);
+        return false;
+}
+
+/* Not more than that kind of function needs, for behind it may be another capability. */
+static uint8_t express_size(uint16_t flags)
+{
+        bool integrated = (flags & PCI_EXP_FLAGS_TYPE) >> 4 == PCI_EXP_TYPE_RC_END;
+
+        if ((flags & PCI_EXP_FLAGS_VERS) < 2)
+                return integrated ? PCI_EXP_LNKCAP : PCI_EXP_SLTCAP;
+        return integrated ? PCI_EXP_LNKCAP2 : PCI_EXP_SLTCAP2;
+}
+
 static bool add_express(VtdBrokerPci *device, uint8_t offset, Error **errp)
 {
         PCIDevice *pci = PCI_DEVICE(device);
         uint16_t flags = vtd_broker_pci_config_read(device, offset + PCI_EXP_FLAGS, 2);
-        uint8_t size = (flags & PCI_EXP_FLAGS_VERS) > 1 ? EXPRESS_SIZE_2 : EXPRESS_SIZE_1;
-        uint8_t *capability = pci->config + offset;
+        uint8_t *capability = pci->config + offset, size;
 
-        if (pci_add_capability(pci, PCI_CAP_ID_EXP, offset, size, errp) < 0)
+        /* On the root bus there is no link: an endpoint there is part of the root complex. */
+        if (pci_bus_is_root(pci_get_bus(pci)))
+                flags = (flags & ~PCI_EXP_FLAGS_TYPE) | PCI_EXP_TYPE_RC_END << 4;
+        size = express_size(flags);
+        if (!fits(offset, size, errp) ||
+            pci_add_capability(pci, PCI_CAP_ID_EXP, offset, size, errp) < 0)
                 return false;
         for (unsigned i = 4; i < size; i += 4)
                 pci_set_long(capability + i, vtd_broker_pci_config_read(device, offset + i, 4));
-        /* On the root bus there is no link: an endpoint there is part of the root complex. */
-        if (pci_bus_is_root(pci_get_bus(pci))) {
-                flags = (flags & ~PCI_EXP_FLAGS_TYPE) | PCI_EXP_TYPE_RC_END << 4;
+        if (pci_bus_is_root(pci_get_bus(pci)) && size > PCI_EXP_LNKCAP)
                 memset(capability + PCI_EXP_LNKCAP, 0, 8);
-                if (size == EXPRESS_SIZE_2)
-                        memset(capability + PCI_EXP_LNKCAP2, 0, 8);
-        }
         pci_set_word(capability + PCI_EXP_FLAGS, flags);
         device->express = offset;
-        device->express2 = size == EXPRESS_SIZE_2;
+        device->express2 = size > PCI_EXP_DEVCTL2;
         return true;
 }
 
@@ -128,7 +150,8 @@ static bool add_power(VtdBrokerPci *device, uint8_t offset, Error **errp)
         PCIDevice *pci = PCI_DEVICE(device);
         uint16_t capabilities = vtd_broker_pci_config_read(device, offset + PCI_PM_PMC, 2);
 
-        if (pci_add_capability(pci, PCI_CAP_ID_PM, offset, PCI_PM_SIZEOF, errp) < 0)
+        if (!fits(offset, PCI_PM_SIZEOF, errp) ||
+            pci_add_capability(pci, PCI_CAP_ID_PM, offset, PCI_PM_SIZEOF, errp) < 0)
                 return false;
         pci_set_word(pci->config + offset + PCI_PM_PMC, capabilities & ~PCI_PM_CAP_PME_MASK);
         pci_set_word(pci->config + offset + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
@@ -142,7 +165,8 @@ static bool add_msi(VtdBrokerPci *device, uint8_t offset, Error **errp)
 
         if (device->info.msi_vectors == 0 || device->info.msix_vectors > 0)
                 return true; /* one kind is enough, and drivers prefer MSI-X */
-        if (msi_init(PCI_DEVICE(device), offset, 1, flags & PCI_MSI_FLAGS_64BIT,
+        if (!fits(offset, MSI_SIZE(flags), errp) ||
+            msi_init(PCI_DEVICE(device), offset, 1, flags & PCI_MSI_FLAGS_64BIT,
                      flags & PCI_MSI_FLAGS_MASKBIT, errp) != 0)
                 return false;
         vtd_broker_pci_vectors_init(device, VTD_FRONTEND_MSI, 1);
@@ -160,9 +184,10 @@ static bool add_msix(VtdBrokerPci *device, uint8_t offset, Error **errp)
 
         if (count == 0)
                 return true;
+        if (!fits(offset, MSIX_CAP_LENGTH, errp))
+                return false;
         if (table_bar >= VTD_BROKER_BARS || pending_bar >= VTD_BROKER_BARS ||
-            device->info.regions[table_bar].size == 0 ||
-            device->info.regions[pending_bar].size == 0) {
+            !device->bars[table_bar].device || !device->bars[pending_bar].device) {
                 error_setg(errp,
                            "the MSI-X table is said to be in BAR %u, and its pending bits in BAR "
                            "%u, which are not both there",

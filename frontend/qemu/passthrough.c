@@ -12,10 +12,6 @@
 
 #include "passthrough.h"
 
-/*
- * The broker refuses what its policy does not grant, which a guest can provoke as often as it likes:
- * the first refusal is reported.
- */
 bool vtd_broker_pci_done(VtdBrokerPci *device, int result, const char *what)
 {
         Error *error = NULL;
@@ -65,8 +61,8 @@ static const MemoryRegionOps bar_ops = {
         .impl = {.min_access_size = 1, .max_access_size = 8},
 };
 
-/* A BAR as the device has it: kind, and size.  Returns how many registers it takes. */
-static unsigned register_bar(VtdBrokerPci *device, unsigned number)
+/* A BAR as the device has it: kind, and size.  False with @errp.  *@count: the registers that it takes. */
+static bool register_bar(VtdBrokerPci *device, unsigned number, unsigned *count, Error **errp)
 {
         uint32_t kind = vtd_broker_pci_config_read(device, PCI_BASE_ADDRESS_0 + 4 * number, 4);
         VtdBrokerPciBar *bar = &device->bars[number];
@@ -75,16 +71,24 @@ static unsigned register_bar(VtdBrokerPci *device, unsigned number)
         uint64_t size = device->info.regions[number].size;
         g_autofree char *name = g_strdup_printf("%s-bar%u", device->device, number);
 
+        *count = is_64 ? 2 : 1;
+        if (size == 0)
+                return true;
+        if (!is_power_of_2(size) || number + *count > VTD_BROKER_BARS) {
+                error_setg(errp,
+                           "BAR %u of '%s' is said to be of %" PRIu64 " bytes and %d bits: a power "
+                           "of 2 is possible, and 64 bits in BARs 0 to %d",
+                           number, device->device, size, is_64 ? 64 : 32, VTD_BROKER_BARS - 2);
+                return false;
+        }
         bar->device = device;
         bar->number = number;
-        if (size == 0)
-                return 1;
         memory_region_init_io(&bar->memory, OBJECT(device), &bar_ops, bar, name, size);
         pci_register_bar(PCI_DEVICE(device), number,
                          kind & (kind & PCI_BASE_ADDRESS_SPACE_IO ? ~PCI_BASE_ADDRESS_IO_MASK
                                                                   : ~PCI_BASE_ADDRESS_MEM_MASK),
                          &bar->memory);
-        return is_64 ? 2 : 1;
+        return true;
 }
 
 /* A bus below a bridge has no number, 0, until the guest gives it one. */
@@ -168,9 +172,12 @@ static void unplug(VtdBrokerPci *device)
 static bool show_to_guest(VtdBrokerPci *device, Error **errp)
 {
         PCIDevice *pci = PCI_DEVICE(device);
+        unsigned count;
 
-        for (unsigned i = 0; i < VTD_BROKER_BARS;)
-                i += register_bar(device, i);
+        for (unsigned i = 0; i < VTD_BROKER_BARS; i += count) {
+                if (!register_bar(device, i, &count, errp))
+                        return false;
+        }
         if (!vtd_broker_pci_configuration_init(device, errp))
                 return false;
         if (msix_present(pci) &&
