@@ -230,12 +230,22 @@ static bool ram_is_sealed(Error **errp)
         MemoryRegion *ram = current_machine->ram;
         int fd = ram ? memory_region_get_fd(ram) : -1;
         int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
+        const char *name = ram ? memory_region_name(ram) : "", *problem;
 
-        if (fd >= 0 && qemu_ram_is_shared(ram->ram_block) && seals >= 0 && (seals & F_SEAL_SHRINK))
+        if (seals < 0)
+                problem = "not a memfd";
+        else if (!qemu_ram_is_shared(ram->ram_block))
+                problem = "not shared";
+        else if (!(seals & F_SEAL_SHRINK))
+                problem = "not sealed";
+        else
                 return true;
-        error_setg(errp, "guest RAM cannot be shared with the broker");
-        error_append_hint(errp, "It must be a sealed memfd: -object memory-backend-memfd,id=ram,"
-                                "share=on,seal=on,size=... -machine memory-backend=ram\n");
+        error_setg(
+                errp,
+                "guest RAM '%s' is %s, so that devices of the broker cannot reach it: it must be "
+                "-object memory-backend-memfd,id=ram,size=...,share=on,seal=on "
+                "-machine memory-backend=ram",
+                name, problem);
         return false;
 }
 

@@ -107,9 +107,15 @@ void vtd_broker_iommu_error(VtdBrokerIommu *iommu, int result, Error **errp, con
                 return;
         }
         vtd_frontend_refusal(iommu->frontend, &refusal);
-        error_setg(errp,
-                   "%s: the broker refused it, %s (%s); asked: %" PRIu64 ", allowed: %" PRIu64,
-                   what, refusal.reason_name, refusal.status_name, refusal.asked, refusal.allowed);
+        if (refusal.asked == 0 && refusal.allowed == 0)
+                error_setg(errp, "%s: the broker refused it, %s (%s)", what, refusal.reason_name,
+                           refusal.status_name);
+        else
+                error_setg(errp,
+                           "%s: the broker refused it, %s (%s); asked: %" PRIu64
+                           ", allowed: %" PRIu64,
+                           what, refusal.reason_name, refusal.status_name, refusal.asked,
+                           refusal.allowed);
 }
 
 /* The descriptor of a connection that is lost is gone: the handler must go before it is reused. */
@@ -235,26 +241,47 @@ static bool choose_config(VtdBrokerIommu *iommu, struct vtd_frontend_config *con
         return false;
 }
 
+/* As vtd_frontend_connect(); @what says to what, for the caller to free. */
+static int connect_path(VtdBrokerIommu *iommu, char **what)
+{
+        *what = g_strdup_printf("connecting to the broker at '%s'", iommu->broker);
+        return vtd_frontend_connect(iommu->frontend, iommu->broker, NULL);
+}
+
+/* The same; @fd is no one else's any more. */
+static int connect_fd(VtdBrokerIommu *iommu, int fd, char **what)
+{
+        int r = vtd_frontend_connect_fd(iommu->frontend, fd, NULL);
+
+        *what = g_strdup_printf("broker-fd '%s', which must be a connected SOCK_SEQPACKET socket "
+                                "of the broker",
+                                iommu->broker_fd);
+        if (r < 0)
+                close(fd);
+        return r;
+}
+
 static bool connect_broker(VtdBrokerIommu *iommu, Error **errp)
 {
+        g_autofree char *what = NULL;
         int r, fd;
 
         if (iommu->broker && iommu->broker_fd) {
-                error_setg(errp, "'broker' and 'broker-fd' exclude each other");
+                error_setg(errp,
+                           "'broker' is '%s' and 'broker-fd' is '%s': one of them is possible",
+                           iommu->broker, iommu->broker_fd);
                 return false;
         }
-        if (iommu->broker_fd) {
+        if (iommu->broker) {
+                r = connect_path(iommu, &what);
+        } else {
                 fd = monitor_fd_param(monitor_cur(), iommu->broker_fd, errp);
                 if (fd < 0)
                         return false;
-                r = vtd_frontend_connect_fd(iommu->frontend, fd, NULL);
-                if (r < 0)
-                        close(fd);
-        } else {
-                r = vtd_frontend_connect(iommu->frontend, iommu->broker, NULL);
+                r = connect_fd(iommu, fd, &what);
         }
         if (r != 0) {
-                vtd_broker_iommu_error(iommu, r, errp, "connecting to the broker");
+                vtd_broker_iommu_error(iommu, r, errp, what);
                 return false;
         }
         iommu->watched = vtd_frontend_get_fd(iommu->frontend);
@@ -268,15 +295,17 @@ static bool create_unit(VtdBrokerIommu *iommu, Error **errp)
         int r;
 
         if (iommu->eim && !x86_iommu_ir_supported(&iommu->parent)) {
-                error_setg(errp, "eim=on needs intremap=on");
+                error_setg(errp, "eim=on needs intremap=on, and it is off");
                 return false;
         }
         if (iommu->parent.dt_supported) {
-                error_setg(errp, "device-iotlb=on: this IOMMU has no device-TLBs");
+                error_setg(errp, "device-iotlb=on is not possible, device-iotlb=off is: this IOMMU "
+                                 "has no device-TLBs");
                 return false;
         }
         if (!iommu->parent.pt_supported) {
-                error_setg(errp, "pt=off: this IOMMU always has pass-through translation");
+                error_setg(errp, "pt=off is not possible, pt=on is: this IOMMU always has "
+                                 "pass-through translation");
                 return false;
         }
         if (!choose_config(iommu, &config, errp))

@@ -127,12 +127,13 @@ void vtd_broker_pci_follow_bus(VtdBrokerPci *device)
 
 static bool plug(VtdBrokerPci *device, Error **errp)
 {
+        g_autofree char *what = g_strdup_printf("plugging device '%s'", device->device);
         int r;
 
         vtd_broker_iommu_await(device->iommu);
         r = vtd_frontend_plug(device->iommu->frontend, device->device, device->rid);
         if (r != 0) {
-                vtd_broker_iommu_error(device->iommu, r, errp, "plugging the device");
+                vtd_broker_iommu_error(device->iommu, r, errp, what);
                 return false;
         }
         device->plugged = true;
