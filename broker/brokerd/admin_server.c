@@ -122,18 +122,17 @@ static void take_in(struct vtd_admin_server *server, int fd)
 static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
 {
         struct vtd_admin_server *server = opaque;
-        int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int connection = -1;
+        int result = vtd_socket_file_accept(&server->file, &connection, server->config.log);
 
+        (void)fd;
         (void)condition;
-        if (connection >= 0) {
+        if (result == 0)
                 take_in(server, connection);
-        } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-                vtd_log(server->config.log, VTD_LOG_ERROR, "control: no connection accepted: %s",
-                        strerror(errno));
-                server->source = 0; /* until the next tick */
-                return G_SOURCE_REMOVE;
-        }
-        return G_SOURCE_CONTINUE;
+        if (result >= 0)
+                return G_SOURCE_CONTINUE;
+        server->source = 0; /* until the next tick */
+        return G_SOURCE_REMOVE;
 }
 
 static void watch(struct vtd_admin_server *server)

@@ -4,7 +4,6 @@
 
 #include <glib-unix.h>
 #include <stdio.h>
-#include <string.h>
 
 /* How long a socket is left alone when no connection of its tenant can be taken now. */
 #define PAUSE_MS 50
@@ -70,19 +69,14 @@ static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
         (void)condition;
         if (vtd_workers_admit(workers, &arrival) != 0)
                 return pause_door(door);
-        result = vtd_listener_accept(&door->listener, &connection, &peer);
+        result = vtd_listener_accept(&door->listener, &connection, &peer, workers->config.log);
         if (result == 0) {
                 arrival.peer_pid = peer.pid;
                 return take_in(door, &arrival, connection);
         }
-        if (result == VTD_LISTENER_E_REFUSED) {
+        if (result == VTD_LISTENER_E_REFUSED)
                 audit_refused(door, &peer);
-        } else if (result < 0) {
-                vtd_log(workers->config.log, VTD_LOG_ERROR, "%s: no connection accepted: %s",
-                        door->config.tenant->policy.tenant, strerror(-result));
-                return pause_door(door);
-        }
-        return G_SOURCE_CONTINUE;
+        return result < 0 ? pause_door(door) : G_SOURCE_CONTINUE;
 }
 
 void vtd_door_open(struct vtd_door *door)

@@ -110,7 +110,8 @@ static int judge_peer(const struct vtd_policy *policy, int connection,
         return judge_label(policy, connection, peer);
 }
 
-int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer *peer)
+int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer *peer,
+                        struct vtd_log *log)
 {
         VTD_CLEANUP_FD int connection = -1;
         struct ucred credentials;
@@ -118,19 +119,14 @@ int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer 
         int error;
 
         *peer = (struct vtd_peer){0};
-        connection = accept4(listener->file.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (connection < 0) {
-                switch (errno) {
-                case EAGAIN:
-                case EINTR:
-                case ECONNABORTED:
-                        return VTD_LISTENER_E_AGAIN;
-                default:
-                        return vtd_errno();
-                }
+        error = vtd_socket_file_accept(&listener->file, &connection, log);
+        if (error != 0)
+                return error == VTD_SOCKET_FILE_E_AGAIN ? VTD_LISTENER_E_AGAIN : error;
+        if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) {
+                error = vtd_errno();
+                return vtd_fail(log, error, "%s: no credentials: %s", listener->file.name,
+                                strerror(-error));
         }
-        if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
-                return vtd_errno();
         *peer = (struct vtd_peer){.pid = credentials.pid, .uid = credentials.uid};
         error = judge_peer(listener->policy, connection, &credentials, peer);
         if (error == 0)

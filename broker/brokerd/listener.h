@@ -57,8 +57,9 @@ void vtd_listener_deinit(struct vtd_listener *listener);
 
 /*
  * Accepts one connection and judges its peer.  The caller owns *@fd; it has not been read from.
- * Returns 0; VTD_LISTENER_E_AGAIN; VTD_LISTENER_E_REFUSED (closed); a negative errno.
+ * Returns 0; VTD_LISTENER_E_AGAIN; VTD_LISTENER_E_REFUSED (closed); a negative errno (reported).
  */
-int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer *peer);
+int vtd_listener_accept(struct vtd_listener *listener, int *fd, struct vtd_peer *peer,
+                        struct vtd_log *log);
 
 #endif

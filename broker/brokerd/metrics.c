@@ -29,6 +29,7 @@ struct vtd_metrics {
         guint source;                /* watches it, or ends a pause; 0: all places are taken */
         vtd_metrics_source *format;
         void *opaque; /* of format */
+        struct vtd_log *log;
         struct vtd_bucket bucket;
         struct client clients[VTD_METRICS_CLIENTS];
 };
@@ -141,6 +142,7 @@ static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
         struct vtd_metrics *metrics = opaque;
         struct client *client = free_place(metrics);
 
+        (void)fd;
         (void)condition;
         if (!client) {
                 metrics->source = 0; /* until a place is free */
@@ -150,8 +152,8 @@ static gboolean on_connection(gint fd, GIOCondition condition, gpointer opaque)
                 metrics->source = g_timeout_add(PAUSE_MS, on_pause_over, metrics);
                 return G_SOURCE_REMOVE;
         }
-        client->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (client->fd < 0)
+        /* One that cannot be accepted waits, and is tried again at the same rate. */
+        if (vtd_socket_file_accept(&metrics->file, &client->fd, metrics->log) != 0)
                 return G_SOURCE_CONTINUE;
         client->source = g_unix_fd_add_full(G_PRIORITY_DEFAULT, client->fd, G_IO_IN | G_IO_HUP,
                                             on_asked, client, NULL);
@@ -189,6 +191,7 @@ int vtd_metrics_new(struct vtd_metrics **out, const char *path, vtd_metrics_sour
         metrics->directory = metrics->file.fd = -1;
         metrics->format = source;
         metrics->opaque = opaque;
+        metrics->log = log;
         vtd_bucket_init(&metrics->bucket, VTD_METRICS_RATE, VTD_METRICS_RATE,
                         (uint64_t)g_get_monotonic_time() / 1000);
         for (size_t i = 0; i < VTD_ARRAY_SIZE(metrics->clients); i++)

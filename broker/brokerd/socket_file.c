@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "broker/brokerd/scarcity.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
 #include "shared/record.h"
@@ -54,7 +55,10 @@ static int remove_stale(const struct vtd_socket_file *file, int type,
                 return vtd_errno();
         if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
             errno != ECONNREFUSED)
-                return vtd_fail(log, -EADDRINUSE, "%s: somebody listens there", address->sun_path);
+                return vtd_fail(
+                        log, -EADDRINUSE,
+                        "%s: somebody listens there: end that process, or give another path",
+                        address->sun_path);
         if (unlinkat(file->directory, file->name, 0) < 0) {
                 error = vtd_errno();
                 return vtd_fail(log, error, "%s: stale, not removed: %s", address->sun_path,
@@ -92,8 +96,11 @@ static int bind_socket(struct vtd_socket_file *file, const struct sockaddr_un *a
         mode_t before = umask(0777 & ~rights->mode);
         int result = 0;
 
-        if (bind(file->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+        if (bind(file->fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
                 result = vtd_errno();
+                /* What has the name by now is another's: deinit must not remove it. */
+                file->fd = vtd_close(file->fd);
+        }
         (void)umask(before);
         if (result == 0 && given &&
             fchownat(file->directory, file->name, rights->owner, rights->group,
@@ -129,6 +136,35 @@ int vtd_socket_file_init(struct vtd_socket_file *file, int directory, const char
         if (result < 0)
                 return vtd_fail(log, result, "socket %s: %s", address.sun_path, strerror(-result));
         return 0;
+}
+
+/* Reports @error unless that has been done; 0: it has passed. */
+static void report_trouble(struct vtd_socket_file *file, int error, struct vtd_log *log)
+{
+        if (error == file->trouble)
+                return;
+        file->trouble = error;
+        if (error != 0)
+                (void)vtd_fail(log, error, "%s: no connection accepted, they wait: %s%s",
+                               file->name, strerror(-error), vtd_scarcity_text(error));
+        else
+                vtd_log(log, VTD_LOG_INFO, "%s: connections are accepted again", file->name);
+}
+
+int vtd_socket_file_accept(struct vtd_socket_file *file, int *fd, struct vtd_log *log)
+{
+        int error, connection = accept4(file->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (connection >= 0) {
+                report_trouble(file, 0, log);
+                *fd = connection;
+                return 0;
+        }
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+                return VTD_SOCKET_FILE_E_AGAIN;
+        error = vtd_errno();
+        report_trouble(file, error, log);
+        return error;
 }
 
 void vtd_socket_file_deinit(struct vtd_socket_file *file)

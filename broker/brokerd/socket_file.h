@@ -20,9 +20,14 @@
 /* Two names of tenants or VMs, what joins them, and what ends them. */
 #define VTD_SOCKET_FILE_NAME 80u
 
+enum {
+        VTD_SOCKET_FILE_E_AGAIN = 1, /* nobody waits */
+};
+
 struct vtd_socket_file {
         int fd;        /* owned; -1: not listening */
         int directory; /* borrowed: where the socket is */
+        int trouble;   /* why no connection can be accepted, a negative errno; 0: they can */
         char name[VTD_SOCKET_FILE_NAME];
 };
 
@@ -49,6 +54,13 @@ int vtd_socket_file_open_directory(const char *what, const char *path, int *fd,
 int vtd_socket_file_init(struct vtd_socket_file *file, int directory, const char *path,
                          const char *name, int type, const struct vtd_socket_rights *rights,
                          struct vtd_log *log);
+
+/*
+ * Accepts one connection; the caller owns *@fd.  When none can be accepted, whoever connects waits, and
+ * the caller should try again after a while.
+ * Returns 0; VTD_SOCKET_FILE_E_AGAIN; a negative errno (reported once, until one is accepted again).
+ */
+int vtd_socket_file_accept(struct vtd_socket_file *file, int *fd, struct vtd_log *log);
 
 /* Stops listening and removes the file. */
 void vtd_socket_file_deinit(struct vtd_socket_file *file);

@@ -139,6 +139,12 @@ brokerctl=$(dirname "$brokerd")/vtd-brokerctl
 started "$@" --control=control
 "$brokerctl" vm create --control=control --tenant=trial --device=edu0 --name=web1 >out
 [ -S sockets/trial+web1.sock ] || fail "no socket for the VM"
+mkdir others
+got=0
+timeout 10 "$brokerd" "$@" --sockets=others --control=control 2>err || got=$?
+[ "$got" -eq 1 ] && grep -Fq 'control: somebody listens there: end that process, or give another path' err ||
+        fail "a second instance took the control socket"
+[ -z "$(ls others)" ] && "$brokerctl" status --control=control >out || fail "the first instance lost its socket"
 kill -9 "$pid"
 wait "$pid" 2>/dev/null || true
 [ -S control ] || fail "the control socket should have outlived vtd-brokerd"

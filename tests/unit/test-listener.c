@@ -99,7 +99,7 @@ static int knock(struct door *door, struct vtd_peer *peer)
         assert_true(client >= 0);
         (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/blue.sock", door->path);
         assert_int_equal(connect(client, (const struct sockaddr *)&address, sizeof(address)), 0);
-        result = vtd_listener_accept(&door->listener, &fd, peer);
+        result = vtd_listener_accept(&door->listener, &fd, peer, NULL);
         assert_int_equal(fd >= 0, result == 0);
         fd = vtd_close(fd);
         return result;
@@ -122,7 +122,8 @@ static void nobody_waits(void **state)
         struct vtd_peer peer;
         int fd;
 
-        assert_int_equal(vtd_listener_accept(&door->listener, &fd, &peer), VTD_LISTENER_E_AGAIN);
+        assert_int_equal(vtd_listener_accept(&door->listener, &fd, &peer, NULL),
+                         VTD_LISTENER_E_AGAIN);
 }
 
 static void the_user_decides(void **state)
