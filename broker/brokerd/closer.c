@@ -36,6 +36,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker/brokerd/scarcity.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
 #include "shared/error.h"
@@ -175,7 +176,8 @@ static int make_pipes(struct signals *theirs, struct signals *ours, struct vtd_l
 
         if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0) {
                 result = vtd_errno();
-                (void)vtd_fail(log, result, "closer: no pipe: %s", strerror(-result));
+                (void)vtd_fail(log, result, "closer: no pipe: %s%s", strerror(-result),
+                               vtd_scarcity_text(result));
         }
         *theirs = (struct signals){.ready = ready[1], .go = go[0]};
         *ours = (struct signals){.ready = ready[0], .go = go[1]};
@@ -206,7 +208,8 @@ int vtd_closer_start(int *fds, size_t count, pid_t *pid, int *pidfd, struct vtd_
         child = syscall(SYS_clone3, &arguments, sizeof(arguments));
         if (child < 0) {
                 result = vtd_errno();
-                return vtd_fail(log, result, "closer not cloned: %s", strerror(-result));
+                return vtd_fail(log, result, "closer not cloned: %s%s", strerror(-result),
+                                vtd_scarcity_clone_text(result));
         }
         if (child == 0)
                 close_all(fds, count, &theirs);

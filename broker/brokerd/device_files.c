@@ -16,6 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "broker/brokerd/scarcity.h"
 #include "broker/topology/topology.h"
 #include "broker/host_sim/device_file.h"
 #include "shared/cleanup.h"
@@ -156,7 +157,7 @@ static enum vtd_control_device_result judge_pci(const struct vtd_device_files *f
                               "carry the device's own id",
                               bridge);
         default:
-                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not there");
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "no such PCI function is there");
         }
         members = vtd_topology_count_group(files->sysfs, address);
         if (members == 0)
@@ -198,16 +199,24 @@ static enum vtd_control_device_result open_pci(const struct vtd_device_files *fi
         VTD_CLEANUP_FD int opened = -1;
         char name[24], path[PATH_MAX];
         struct stat status;
+        int error;
 
         if (result != VTD_CONTROL_DEVICE_OPENED)
                 return result;
         if (!find_vfio_name(files, address, name, sizeof(name)))
-                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not bound to vfio-pci");
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING,
+                              "not bound to vfio-pci (vtd-brokerctl check-host says how)");
         (void)snprintf(path, sizeof(path), "%s/vfio/devices/%s", files->dev, name);
         opened = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-        if (opened < 0 || fstat(opened, &status) < 0 || !S_ISCHR(status.st_mode) ||
-            !is_number_of(files, address, name, status.st_rdev))
-                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "%s could not be opened", name);
+        if (opened < 0 || fstat(opened, &status) < 0) {
+                error = vtd_errno();
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "%s could not be opened: %s%s",
+                              name, strerror(-error), vtd_scarcity_text(error));
+        }
+        if (!S_ISCHR(status.st_mode) || !is_number_of(files, address, name, status.st_rdev))
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING,
+                              "%s has not the device number that sysfs gives (udev may be late)",
+                              name);
         result = judge_pci(files, device, address, text);
         if (result == VTD_CONTROL_DEVICE_OPENED)
                 result = judge_identity(files, device, address, name, text);
@@ -223,8 +232,10 @@ static enum vtd_control_device_result open_simulated(const struct vtd_policy_dev
 
         if (result == 0)
                 return VTD_CONTROL_DEVICE_OPENED;
-        return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not created: %s",
-                      result == VTD_SIM_E_MODEL ? "no such model" : strerror(-result));
+        if (result == VTD_SIM_E_MODEL)
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not created: no such model");
+        return refuse(text, VTD_CONTROL_DEVICE_MISSING, "not created: %s%s", strerror(-result),
+                      vtd_scarcity_text(result));
 }
 
 /* Opens what @key names, unless a VM holds it; it is held by @holder then. */

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker/brokerd/scarcity.h"
 #include "broker/sandbox/caps.h"
 #include "broker/control/control.h"
 #include "broker/control/worker_exit.h"
@@ -278,9 +279,10 @@ int vtd_spawn_worker(const struct vtd_spawn *spawn, const struct vtd_spawn_descr
 
                 return vtd_fail(log, error, "worker not cloned into new namespaces: %s%s",
                                 strerror(-error),
-                                spawn->rootless ? " (without root, the kernel must allow user "
-                                                  "namespaces, and never does in a chroot)"
-                                                : "");
+                                spawn->rootless && error == -EPERM
+                                        ? " (without root, the kernel must allow user namespaces, "
+                                          "and never does in a chroot)"
+                                        : vtd_scarcity_clone_text(error));
         }
         if (child == 0)
                 execute(spawn, descriptors, uid, gid);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker/brokerd/scarcity.h"
 #include "broker/control/worker_exit.h"
 #include "shared/checked.h"
 #include "shared/cleanup.h"
@@ -471,7 +472,8 @@ static int spawn(struct vtd_worker *worker, int connection)
                 return result;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
                 result = vtd_errno();
-                return vtd_fail(config->log, result, "control channel: %s", strerror(-result));
+                return vtd_fail(config->log, result, "control channel: %s%s", strerror(-result),
+                                vtd_scarcity_text(result));
         }
         ours = pair[0];
         theirs = pair[1];

@@ -69,6 +69,9 @@ static void start_closing(struct vtd_worker *worker, uint32_t devices, bool iomm
         if (iommu)
                 fds[count++] = VTD_TAKE_FD(worker->iommu);
         if (vtd_closer_start(fds, count, &pid, &closing->pidfd, vtd_worker_log(worker)) < 0) {
+                vtd_log(vtd_worker_log(worker), VTD_LOG_WARNING,
+                        "%s vm %u: its %s are closed without a closer: all VMs wait meanwhile",
+                        worker->policy.tenant, worker->vm, iommu ? "tables and memory" : "devices");
                 for (size_t i = 0; i < count; i++)
                         fds[i] = vtd_close(fds[i]);
                 finish_closing(worker);

@@ -3,6 +3,7 @@
 #include "broker/brokerd/workers.h"
 
 #include <glib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/brokerd/worker.h"
@@ -121,6 +122,45 @@ static int judge_tenant(struct vtd_workers *workers, const struct vtd_arrival *a
         return 0;
 }
 
+/* Not the tenant's limit, but the host's: the administrator is told of it in the log as well. */
+static int refuse_by_host(struct vtd_workers *workers, const struct vtd_arrival *arrival,
+                          const char *text)
+{
+        vtd_log(workers->config.log, VTD_LOG_WARNING, "%s: connection refused: %s",
+                arrival->tenant->policy.tenant, text);
+        return refuse(workers, arrival, text, 0);
+}
+
+static int refuse_by_number(struct vtd_workers *workers, const struct vtd_arrival *arrival)
+{
+        char text[96];
+
+        (void)snprintf(text, sizeof(text),
+                       "there are %zu workers, which is as many as there may be", workers->count);
+        return refuse_by_host(workers, arrival, text);
+}
+
+static int refuse_without_uid(struct vtd_workers *workers, const struct vtd_arrival *arrival)
+{
+        const struct vtd_uids *uids = workers->config.uids;
+        char text[128];
+
+        (void)snprintf(text, sizeof(text),
+                       "no worker user is free: all %u of --worker-uids %u-%u are taken",
+                       uids->count, uids->first, uids->first + (uids->count - 1));
+        return refuse_by_host(workers, arrival, text);
+}
+
+/* Whoever saw the error has logged it. */
+static int refuse_without_worker(struct vtd_workers *workers, const struct vtd_arrival *arrival,
+                                 int error)
+{
+        char text[128];
+
+        (void)snprintf(text, sizeof(text), "no worker could be started: %s", strerror(-error));
+        return refuse(workers, arrival, text, 0);
+}
+
 int vtd_workers_start(struct vtd_workers *workers, const struct vtd_arrival *arrival,
                       int connection)
 {
@@ -132,12 +172,13 @@ int vtd_workers_start(struct vtd_workers *workers, const struct vtd_arrival *arr
         if (result != 0)
                 return result;
         if (workers->count >= VTD_LIMIT_WORKERS)
-                return refuse(workers, arrival, "vtd-brokerd has as many workers as it may", 0);
+                return refuse_by_number(workers, arrival);
         if (vtd_uids_take(workers->config.uids, &uid) != 0)
-                return refuse(workers, arrival, "no worker user is free", 0);
+                return refuse_without_uid(workers, arrival);
         worker = vtd_worker_new(workers, arrival, uid);
-        if (vtd_worker_start(worker, arrival, owned) < 0)
-                return refuse(workers, arrival, "no worker could be started", 0);
+        result = vtd_worker_start(worker, arrival, owned);
+        if (result < 0)
+                return refuse_without_worker(workers, arrival, result);
         add_worker(workers, worker);
         return 0;
 }
