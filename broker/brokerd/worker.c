@@ -85,6 +85,7 @@ void vtd_worker_kill(struct vtd_worker *worker, const char *reason)
         if (worker->kill_reason || worker->ended)
                 return;
         worker->kill_reason = g_strdup(reason);
+        worker->killed_ms = vtd_worker_now_ms();
         /* Its records are worth nothing any more; the exit is seen through the pidfd. */
         vtd_worker_clear_source(&worker->control_source);
         vtd_log(vtd_worker_log(worker), VTD_LOG_ERROR, "%s vm %u: worker %d killed: %s",
@@ -415,7 +416,11 @@ static void watch_answers(struct vtd_worker *worker)
 void vtd_worker_watch(struct vtd_worker *worker)
 {
         vtd_worker_watch_closing(worker);
-        if (!worker->kill_reason && !worker->ended)
+        if (worker->ended)
+                return;
+        if (worker->kill_reason)
+                vtd_worker_watch_death(worker);
+        else
                 watch_answers(worker);
 }
 

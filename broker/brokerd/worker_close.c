@@ -12,7 +12,7 @@
 #include "broker/brokerd/closer.h"
 #include "shared/cleanup.h"
 
-/* A last close that takes longer than this is reported, once. */
+/* A last close, or a killed worker's end, that takes longer than this is reported, once. */
 #define CLOSING_LIMIT_MS 10000u
 
 static void free_worker(struct vtd_worker *worker)
@@ -148,6 +148,19 @@ void vtd_worker_watch_closing(struct vtd_worker *worker)
                 worker->policy.tenant, worker->vm, closing->iommu ? "iommufd" : "devices",
                 worker->uid);
         vtd_worker_audit(worker, "closing-slow", closing->iommu ? "iommufd" : "devices", NULL);
+}
+
+/* No signal reaches a process that sleeps in the kernel, as it may in a device or a file system. */
+void vtd_worker_watch_death(struct vtd_worker *worker)
+{
+        if (worker->stuck || vtd_worker_now_ms() - worker->killed_ms < CLOSING_LIMIT_MS)
+                return;
+        worker->stuck = true;
+        vtd_log(vtd_worker_log(worker), VTD_LOG_WARNING,
+                "%s vm %u: worker %d was killed and does not end: the kernel holds it; its devices "
+                "and user %u stay taken",
+                worker->policy.tenant, worker->vm, (int)worker->pid, worker->uid);
+        vtd_worker_audit(worker, "worker-stuck", "the kernel holds it", NULL);
 }
 
 /* The closer goes on by itself; what was not given to one is closed with this process. */

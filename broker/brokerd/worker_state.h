@@ -62,6 +62,8 @@ struct vtd_worker {
         bool paused;       /* control_source is the end of a pause */
         bool ended;        /* the process is gone, the VM's descriptors are not */
         char *kill_reason; /* owned; NULL: not killed by us */
+        uint64_t killed_ms;
+        bool stuck; /* killed and not gone: said so */
         struct closing closing;
         uint32_t lost; /* devices that its tenant's policy grants no more, as bits */
         struct query query;
@@ -117,6 +119,9 @@ void vtd_worker_close_rest(struct vtd_worker *worker);
 
 /* Reports a close that takes long, once. */
 void vtd_worker_watch_closing(struct vtd_worker *worker);
+
+/* Reports a worker that was killed and does not end, once. */
+void vtd_worker_watch_death(struct vtd_worker *worker);
 
 /* Frees the worker although its closer has not ended. */
 void vtd_worker_abandon_closing(struct vtd_worker *worker);

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shared/checked.h"
@@ -249,6 +251,39 @@ static void test_without_processes_no_vm_begins_and_all_end(void **state)
         expect_service(world);
 }
 
+/*
+ * What holds a worker in the kernel here is the end that its tracer has not let pass yet, which no
+ * signal does either.
+ */
+static void test_a_killed_worker_that_does_not_end_is_told_of(void **state)
+{
+        struct admin_world *world = *state;
+        struct raw_client client, second;
+        struct vtd_reply reply;
+        pid_t worker;
+        int status;
+
+        connect_and_plug(world, &client);
+        assert_int_equal(broker_run_workers(&world->run, &worker, 1), 1);
+        assert_int_equal(ptrace(PTRACE_SEIZE, worker, NULL, PTRACE_O_TRACEEXIT), 0);
+        admin_world_expect_done(
+                admin_ask(&world->admin, "revoke-vm\ntarget = 1\nreason = not wanted\n"));
+        assert_int_equal(waitpid(worker, &status, __WALL), worker);
+        assert_int_equal(status >> 8, SIGTRAP | PTRACE_EVENT_EXIT << 8);
+        admin_world_sleep_ms(8000);
+        (void)admin_world_await_event(world, "worker-stuck", "the kernel holds it");
+        await_said(world, "was killed and does not end: the kernel holds it; its devices and user");
+        /* Others are served, but have not what it has. */
+        assert_true(admin_world_tenant_connects(world, "blue", &second));
+        assert_int_equal(admin_world_plug(&second, "nic0", &reply), 0);
+        assert_int_equal(ptrace(PTRACE_DETACH, worker, NULL, NULL), 0);
+        (void)admin_world_await_event(world, "worker-ended", "killed: ");
+        (void)admin_world_await_event(world, "device-closed", "nic0");
+        assert_true(admin_world_plug(&second, "nic0", &reply) != 0);
+        raw_close(&second);
+        raw_close(&client);
+}
+
 /* As root: without it all workers have one user. */
 static void test_without_a_user_no_worker_is_started(void **state)
 {
@@ -277,6 +312,7 @@ static int run_failures(const char *name)
                 TEST(test_without_descriptors_nothing_is_half_started),
                 TEST(test_without_descriptors_devices_and_policies_are_refused),
                 TEST(test_without_descriptors_a_vm_ends_all_the_same),
+                TEST(test_a_killed_worker_that_does_not_end_is_told_of),
                 root ? (struct CMUnitTest)TEST(test_without_a_user_no_worker_is_started)
                      : (struct CMUnitTest)TEST(test_without_processes_no_vm_begins_and_all_end),
         };
