@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vtd-brokerctl on a real kernel: what check-host finds in each profile of the rig, and grants, tree and
- * revoke with real devices.  Runs as root in a rig: BUILD PROFILE.  Prints TAP.
+ * revoke with real devices, also one that is unbound while a VM has it.  Runs as root in a rig: BUILD
+ * PROFILE.  Prints TAP.
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shared/checked.h"
@@ -145,6 +147,15 @@ static uint64_t come_in(struct admin_client *admin, struct raw_client *client)
         return plug(client);
 }
 
+static void await_no_vm(struct admin_client *admin)
+{
+        for (unsigned tries = 0; tries < 100; tries++) {
+                if (admin_ask(admin, "status\n") && !admin_find(admin, VTD_ADMIN_VM, 0))
+                        return;
+                (void)usleep(50000);
+        }
+}
+
 static void administrate(struct admin_client *admin)
 {
         struct raw_client client = {.fd = -1};
@@ -167,13 +178,69 @@ static void administrate(struct admin_client *admin)
                    !admin_find(admin, VTD_ADMIN_VM, 0),
            "and is gone");
         raw_close(&client);
-        for (unsigned tries = 0; tries < 100; tries++) {
-                if (admin_ask(admin, "status\n") && !admin_find(admin, VTD_ADMIN_VM, 0))
-                        break;
-                (void)usleep(50000);
-        }
+        await_no_vm(admin);
         is(come_in(admin, &client) != 0, "another VM has name and device after it");
         is(is_done(admin_ask(admin, "remove-vm\ntarget = web1\n")), "and is removed");
+        raw_close(&client);
+}
+
+/* A process that writes DEVICE into the file @name of vfio-pci, "unbind" or "bind". */
+static pid_t tell_driver(const char *name)
+{
+        char path[64];
+        pid_t pid = fork();
+        int fd;
+
+        if (pid != 0)
+                return pid;
+        (void)snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", name);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        _exit(fd >= 0 && write(fd, DEVICE, strlen(DEVICE)) > 0 ? 0 : 1);
+}
+
+/* Has it done so within @ms? */
+static bool is_told(pid_t pid, unsigned ms)
+{
+        int status;
+
+        for (unsigned waited = 0; waited <= ms; waited += 50) {
+                if (waitpid(pid, &status, WNOHANG) == pid)
+                        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+                (void)usleep(50000);
+        }
+        return false;
+}
+
+static bool is_audited(struct broker_run *run, const char *event, const char *text)
+{
+        broker_run_read_audit(run, 500);
+        for (size_t i = 0; i < run->n_lines; i++)
+                if (audit_is(run->lines[i], "event", event) && strstr(run->lines[i], text))
+                        return true;
+        return false;
+}
+
+static void lose_device(struct broker_run *run, struct admin_client *admin)
+{
+        struct raw_client client = {.fd = -1};
+        pid_t unbinding;
+
+        await_no_vm(admin);
+        is(come_in(admin, &client) != 0, "a VM has a device that is then unbound");
+        unbinding = tell_driver("unbind");
+        is(!is_told(unbinding, 1000), "the kernel waits for the VM");
+        is(map(&client), "which is served");
+        is(is_done(admin_ask(admin, "revoke-vm\ntarget = web1\nreason = unbound\n")),
+           "it is revoked");
+        is(is_told(unbinding, 10000), "and the kernel goes on");
+        raw_close(&client);
+        await_no_vm(admin);
+        is(come_in(admin, &client) == 0 &&
+                   is_audited(run, "device-refused", "not bound to vfio-pci"),
+           "the next VM is refused the device that is not bound");
+        is(is_told(tell_driver("bind"), 10000), "it is bound again");
+        is(plug(&client) != 0, "and the same VM has it");
+        is(is_done(admin_ask(admin, "remove-vm\ntarget = web1\n")), "it is removed");
         raw_close(&client);
 }
 
@@ -195,6 +262,7 @@ int main(int argc, char **argv)
                         return 1;
                 }
                 administrate(&admin);
+                lose_device(&run, &admin);
                 admin_close(&admin);
                 is(broker_run_stop(&run) == 0, "vtd-brokerd ends in order");
         }
