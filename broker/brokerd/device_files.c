@@ -157,7 +157,7 @@ static enum vtd_control_device_result judge_pci(const struct vtd_device_files *f
                               "carry the device's own id",
                               bridge);
         default:
-                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "no such PCI function is there");
+                return refuse(text, VTD_CONTROL_DEVICE_MISSING, "no such function is there");
         }
         members = vtd_topology_count_group(files->sysfs, address);
         if (members == 0)

@@ -2,8 +2,8 @@
 /*
  * What vtd-brokerd does when the host has no more descriptors, processes or users for it: those who
  * come wait or are refused with the reason, which is logged and audited; VMs that run are served and
- * end in order; and all is as before when there is enough again.  What else can fail is named, with
- * its tests, in vtd-brokerd(8).
+ * end in order; and all is as before when there is enough again.  What else can fail stands in
+ * vtd-brokerd(8), and its tests in tests/lint-failures.py.
  */
 #include "tests/unit/unit.h"
 

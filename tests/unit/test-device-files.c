@@ -323,10 +323,10 @@ static void what_is_not_there_is_missing(void **state)
 
         (void)snprintf(tree->policy.devices[0].address, sizeof(tree->policy.devices[0].address),
                        "0000:00:05.0");
-        expect(tree, 0, 1, VTD_CONTROL_DEVICE_MISSING, "no such PCI function is there");
+        expect(tree, 0, 1, VTD_CONTROL_DEVICE_MISSING, "no such function is there");
         (void)snprintf(tree->policy.devices[0].address, sizeof(tree->policy.devices[0].address),
                        "../0:00:05.0");
-        expect(tree, 0, 1, VTD_CONTROL_DEVICE_MISSING, "no such PCI function is there");
+        expect(tree, 0, 1, VTD_CONTROL_DEVICE_MISSING, "no such function is there");
         path_of(tree, path, sizeof(path), BUS "/0000:00:1c.0/" ON_PORT "/iommu_group");
         assert_int_equal(unlink(path), 0);
         expect(tree, 1, 1, VTD_CONTROL_DEVICE_NO_IOMMU, "behind no IOMMU");
