@@ -68,13 +68,15 @@ step_disk() { # DISK
         rm -f "/tmp/$1"
 }
 
-interface_of() { # DRIVER
+# Path, name and driver of each network adapter, in the order of their PCI functions.
+adapters() {
         for i in /sys/class/net/*; do
-                [ "$(basename "$(readlink "$i/device/driver")")" != "$1" ] || basename "$i"
-        done
+                [ ! -e "$i/device" ] ||
+                        echo "$(readlink -f "$i/device") $(basename "$i") $(basename "$(readlink "$i/device/driver")")"
+        done | sort
 }
 
-# two_hosts: virtio-net stays here, e1000e goes to a network namespace, that of the process $other, for
+# two_hosts: the first adapter stays here, the second goes to a network namespace, that of the process $other, for
 # as long as the guest runs.
 two_hosts() {
         [ -z "${other:-}" ] || return
@@ -82,8 +84,9 @@ two_hosts() {
         other=$!
         # shellcheck disable=SC2016 # to be expanded each time
         within 5 sh -c '[ "$(readlink /proc/$1/ns/net)" != "$(readlink /proc/self/ns/net)" ]' sh "$other"
-        here=$(interface_of virtio_net)
-        there=$(interface_of e1000e)
+        # shellcheck disable=SC2046 # they are words
+        set -- $(adapters)
+        here=$2 here_driver=$3 there=$5 there_driver=$6
         ip link set "$there" netns "$other"
         ip addr add 10.0.0.1/24 dev "$here"
         ip link set "$here" up
@@ -109,8 +112,8 @@ step_network() {
         make_random
         two_hosts
         point 'the adapters reach each other' within 20 ping -c 1 -W 1 10.0.0.2
-        transfer 'virtio-net to e1000e' 10.0.0.2 "nsenter -t $other -n" env
-        transfer 'e1000e to virtio-net' 10.0.0.1 env "nsenter -t $other -n"
+        transfer "$here_driver to $there_driver" 10.0.0.2 "nsenter -t $other -n" env
+        transfer "$there_driver back to $here_driver" 10.0.0.1 env "nsenter -t $other -n"
 }
 
 # transfers DISK...: all at once, so that they compete for the unit.
