@@ -413,7 +413,7 @@ static void test_flooding_workers_hold_up_nobody(void **state)
         struct world *world = *state;
         struct raw_client floods[2], client = {.fd = -1};
         int64_t start;
-        size_t most;
+        size_t lines, most;
 
         restart_with_log(world, log);
         start = now_ms();
@@ -427,8 +427,10 @@ static void test_flooding_workers_hold_up_nobody(void **state)
         wait_for(world, "flood", "worker-ended", "it did not answer", 20000);
         for (size_t i = 0; i < VTD_ARRAY_SIZE(floods); i++)
                 raw_close(&floods[i]);
+        /* One of them may still be at it: what is counted is not later than the time that counts. */
+        lines = count_lines_with(log, ": x\n");
         most = LOG_BURST + LOG_RATE * (size_t)((now_ms() - start) / 1000 + 1);
-        assert_in_range(count_lines_with(log, ": x\n"), LOG_BURST, VTD_ARRAY_SIZE(floods) * most);
+        assert_in_range(lines, LOG_BURST, VTD_ARRAY_SIZE(floods) * most);
 }
 
 /* How often vtd-brokerd opens devices for one worker is bounded; it lives on, and is only slower. */
